@@ -1,0 +1,87 @@
+"""Installs d2v_sb and its command ``d2v-sb``.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+
+# Read, not imported: an import would need torch in the build environment.
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"',
+    (HERE / "d2v_sb" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+
+# torch and torchaudio start where SpeechBrain 1.1 starts; constraints.txt
+# says which pair is known to work.
+REQUIRES = [
+    "speechbrain>=1.1,<2",
+    "torch>=2.7.1,<3",
+    "torchaudio>=2.7.1,<3",
+    "hyperpyyaml>=1.2.2,<2",
+    "sentencepiece>=0.1.99,<0.3",
+    "jiwer>=3.0,<5",
+    "safetensors>=0.4.3,<1",
+    "huggingface_hub>=0.23,<3",
+    "soundfile>=0.12.1,<1",
+    "numpy>=1.24,<3",
+    "click>=8.1,<9",
+    "tqdm>=4.42,<5",
+]
+
+AV = "av>=12,<19"
+TRANSFORMERS = "transformers>=5,<6"
+
+EXTRAS = {
+    "test": [
+        "pytest>=8.1,<10",
+        # A minor version of ruff may format differently, so one is chosen.
+        "ruff>=0.17,<0.18",
+        "mypy>=1.11,<3",
+        "yamllint>=1.35,<2",
+        # [toml]: below Python 3.11 codespell can not read pyproject.toml
+        # without it and silently ignores its settings.
+        "codespell[toml]>=2.3,<3",
+        TRANSFORMERS,
+        AV,
+    ],
+    "demo": [AV],
+    "lm": ["kenlm>=0.2,<1"],
+    "hf": [TRANSFORMERS],
+}
+
+setup(
+    name="d2v_sb",
+    version=VERSION,
+    description="data2vec audio for SpeechBrain: encoder, recipes, inference",
+    long_description=(
+        README.read_text(encoding="utf-8") if README.exists() else ""
+    ),
+    long_description_content_type="text/markdown",
+    author="The d2v_sb developers",
+    license="Apache-2.0",
+    keywords="speech, self-supervised learning, data2vec, SpeechBrain, ASR",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    packages=find_packages(include=["d2v_sb", "d2v_sb.*"]),
+    python_requires=">=3.10",
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["d2v-sb = d2v_sb.__main__:main"]},
+)
