@@ -1,0 +1,156 @@
+"""What stands on top of the encoder.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import torch
+import torch.nn.functional as F
+from speechbrain.utils.checkpoints import (
+    mark_as_transfer,
+    register_checkpoint_hooks,
+    torch_patched_state_dict_load,
+)
+from torch import nn
+
+from d2v_sb.lobes.data2vec import Data2VecAudio
+
+IMPOSSIBLE = -1e4  # a log-probability; -inf would make NaN in sums
+
+
+class WeightedData2Vec(nn.Module):
+    """A learned weighted sum of all the encoder's states.
+
+    SpeechBrain's ``WeightedSSLModel`` with our encoder: what probing
+    benchmarks such as MP3S put under their heads.
+
+    Arguments
+    ---------
+    hub : str or EncoderConfig
+        The encoder, as ``Data2VecAudio``'s source.
+    save_path : str
+        Folder in which weights from the hub are kept.
+    layernorm : bool
+        Normalise each state (no affine) before the sum.
+    freeze : bool
+        Whether only the layer weights learn.
+    **kwargs
+        Further arguments of ``Data2VecAudio``.
+
+    Example
+    -------
+    >>> probe = WeightedData2Vec("tiny", freeze=True)
+    >>> probe(torch.rand(2, 16000), torch.ones(2)).shape
+    torch.Size([2, 49, 128])
+    >>> probe.weights.shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self, hub, save_path="", layernorm=False, freeze=False, **kwargs
+    ):
+        super().__init__()
+        self.encoder = Data2VecAudio(
+            hub,
+            save_path or None,
+            freeze=freeze,
+            output_all_hiddens=True,
+            **kwargs,
+        )
+        self.layernorm = layernorm
+        self.freeze = freeze
+        self.num_layers = self.encoder.config.encoder_layers + 1
+        self.weights = nn.Parameter(torch.zeros(self.num_layers))
+
+    @property
+    def model(self):
+        """The encoder, as in SpeechBrain's lobes."""
+        return self.encoder
+
+    @property
+    def output_size(self):
+        """Width of the output."""
+        return self.encoder.output_size
+
+    def forward(self, wav, wav_lens=None):
+        """Encodes waveforms.
+
+        Arguments
+        ---------
+        wav : torch.Tensor
+            Waveforms (B, N) at 16 kHz.
+        wav_lens : torch.Tensor, optional
+            Relative lengths (B,) in (0, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            The weighted sum of states (B, T, D).
+        """
+        states = self.encoder(wav, wav_lens)
+        if self.layernorm:
+            states = F.layer_norm(states, states.shape[-1:])
+        weights = F.softmax(self.weights, dim=-1).to(states.dtype)
+        return torch.einsum("l,lbtd->btd", weights, states)
+
+
+@register_checkpoint_hooks
+class CTCModel(nn.Module):
+    """An encoder with a linear output layer over characters or subwords.
+
+    Frames that are padding are the blank for certain, so that decoding a
+    padded batch gives what decoding each utterance alone gives.
+
+    Arguments
+    ---------
+    encoder : Data2VecAudio
+        The encoder.
+    head : torch.nn.Module
+        From its width to the labels, (B, T, D) -> (B, T, V).
+    blank_index : int
+        The blank's label.
+
+    Example
+    -------
+    >>> from speechbrain.nnet.linear import Linear
+    >>> head = Linear(input_size=128, n_neurons=29)
+    >>> model = CTCModel(Data2VecAudio("tiny"), head)
+    >>> model(torch.rand(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 49, 29])
+    """
+
+    def __init__(self, encoder, head, blank_index=0):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.blank_index = blank_index
+
+    def forward(self, wavs, wav_lens=None):
+        """Log-probabilities of the labels.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (B, N) at 16 kHz.
+        wav_lens : torch.Tensor, optional
+            Relative lengths (B,) in (0, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, V), float32 whatever the precision of the encoder: CTC's
+            sums over paths overflow in half precision.
+        """
+        logits = self.head(self.encoder(wavs, wav_lens))
+        log_probs = logits.log_softmax(dim=-1, dtype=torch.float32)
+        padding = self.encoder.padding_mask(wavs, wav_lens)
+        if padding is None:
+            return log_probs
+        blank = log_probs.new_full(log_probs.shape[-1:], IMPOSSIBLE)
+        blank[self.blank_index] = 0.0
+        return torch.where(padding[:, :, None], blank, log_probs)
+
+    @mark_as_transfer
+    def _transfer(self, path):
+        # SpeechBrain's Pretrainer would only warn of missing weights.
+        self.load_state_dict(torch_patched_state_dict_load(path), strict=True)

@@ -1,0 +1,71 @@
+"""Two small layers that every part of the encoder is made of.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import torch.nn.functional as F
+from torch import nn
+
+
+class Freezable(nn.Module):
+    """A module that stays in eval mode once frozen, whoever calls ``train()``.
+
+    ``Brain.fit`` puts all modules into train mode at every epoch, which would
+    bring dropout and LayerDrop back into a frozen encoder.
+
+    Example
+    -------
+    >>> part = Freezable()
+    >>> part.freeze_parameters()
+    >>> part.train().training
+    False
+    """
+
+    frozen = False
+
+    def freeze_parameters(self, frozen=True):
+        """Stops (or resumes) learning in this module and all below it.
+
+        Arguments
+        ---------
+        frozen : bool
+            Whether the parameters are frozen.
+        """
+        for module in self.modules():
+            if isinstance(module, Freezable):
+                module.frozen = frozen
+        for parameter in self.parameters():
+            parameter.requires_grad_(not frozen)
+        if frozen:
+            self.eval()
+
+    # The name by which recipes for Transformers encoders call it.
+    _freeze_parameters = freeze_parameters
+
+    def train(self, mode=True):
+        """As in torch, except that a frozen module stays in eval mode."""
+        return super().train(mode and not self.frozen)
+
+
+class Fp32LayerNorm(nn.LayerNorm):
+    """LayerNorm over the last dimension, computed in float32.
+
+    The result has the input's type, so that half precision stays half
+    precision between layers.
+
+    Example
+    -------
+    >>> norm = Fp32LayerNorm(4)
+    >>> norm(torch.rand(2, 4, dtype=torch.bfloat16)).dtype
+    torch.bfloat16
+    """
+
+    def forward(self, x):
+        """Normalises x (..., channels)."""
+        weight = None if self.weight is None else self.weight.float()
+        bias = None if self.bias is None else self.bias.float()
+        out = F.layer_norm(
+            x.float(), self.normalized_shape, weight, bias, self.eps
+        )
+        return out.to(x.dtype)
