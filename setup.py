@@ -26,6 +26,7 @@ REQUIRES = [
     "torch>=2.7.1,<3",
     "torchaudio>=2.7.1,<3",
     "hyperpyyaml>=1.2.2,<2",
+    "ruamel.yaml>=0.17.28,<0.20",
     "sentencepiece>=0.1.99,<0.3",
     "jiwer>=3.0,<5",
     "safetensors>=0.4.3,<1",

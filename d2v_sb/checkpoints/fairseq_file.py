@@ -1,133 +1,27 @@
 """Reads fairseq's checkpoint files without running anything that is in them.
 
 Such files are pickles that hold, besides tensors, ``argparse.Namespace``,
-omegaconf nodes, and classes of fairseq. A pickle may name any function to be
-called; here only the few that build tensors and plain containers are, and
-every other name becomes an inert record. Neither fairseq nor omegaconf is
+omegaconf nodes, and classes of fairseq. All but the tensors come as records
+from ``inert_pickle`` and are made plain. Neither fairseq nor omegaconf is
 needed.
 
 Authors
  * The d2v_sb developers 2026
 """
 
-import collections
-import pickle
-import types
-import zipfile
-from pathlib import Path
+import sys
+import tarfile
+from pathlib import Path, PurePosixPath
 
 import numpy
 import torch
 
+from d2v_sb.checkpoints.inert_pickle import Record, inert_pickle
 from d2v_sb.errors import CheckpointError
 
 MAX_DEPTH = 64  # of options within options; deeper is a loop
 DROPPED = ("last_optimizer_state",)  # large, and of no use here
-
-
-class Record:
-    """Stands for an object of a class that is not loaded.
-
-    It keeps what the pickle wanted to give to it, and does nothing with it.
-    """
-
-    module = name = ""
-
-    def __new__(cls, *args, **kwargs):
-        """Keeps the arguments of the class or function."""
-        record = object.__new__(cls)
-        record.args = args
-        record.state = None
-        record.items = {}
-        record.values = []
-        return record
-
-    def __init__(self, *args, **kwargs):
-        """Nothing more."""
-
-    def __setstate__(self, state):
-        """Keeps the object's attributes."""
-        self.state = state
-
-    def __setitem__(self, key, value):
-        """Keeps an item of a dict-like object."""
-        self.items[key] = value
-
-    def append(self, value):
-        """Keeps an item of a list-like object."""
-        self.values.append(value)
-
-    add = append
-
-    def extend(self, values):
-        """Keeps items of a list-like object."""
-        self.values.extend(values)
-
-    def __call__(self, *args, **kwargs):
-        """A method of such an object does nothing."""
-        return self
-
-
-def _record_class(module, name):
-    """A class of records that remembers what it stands for."""
-    return type(name, (Record,), {"module": module, "name": name})
-
-
-def _reconstructor(cls, base, state):
-    """copyreg's function, for records only (pickle protocols 0 and 1)."""
-    if not (isinstance(cls, type) and issubclass(cls, Record)):
-        raise pickle.UnpicklingError(f"will not build {cls!r}")
-    return cls()
-
-
-def _encode(text, encoding="latin1"):
-    """How protocol 2 writes bytes."""
-    return text.encode("latin1")
-
-
-ALLOWED = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): torch._utils._rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-    ("torch", "Size"): torch.Size,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("builtins", "complex"): complex,
-    ("copyreg", "_reconstructor"): _reconstructor,
-    ("_codecs", "encode"): _encode,
-}
-
-
-class RestrictedUnpickler(pickle.Unpickler):
-    """Calls what is in ``ALLOWED``, and makes records of all else."""
-
-    def find_class(self, module, name):
-        """The class or function of a name; nothing is imported for it."""
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(
-            module, module
-        )
-        if (module, name) in ALLOWED:
-            return ALLOWED[module, name]
-        if module == "torch":
-            # Not getattr, which would import torch's lazy submodules.
-            kind = torch.__dict__.get(name)
-            if isinstance(kind, torch.dtype):
-                return kind
-            # Old files name their storages' classes.
-            if name.endswith("Storage") and hasattr(kind, "dtype"):
-                return kind
-        return _record_class(module, name)
-
-
-def _load(file, **kwargs):
-    return RestrictedUnpickler(file, **kwargs).load()
-
-
-# What torch.load asks of its pickle_module.
-_restricted_pickle = types.SimpleNamespace(
-    __name__="restricted", Unpickler=RestrictedUnpickler, load=_load
-)
+NUMBERS = "f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split()
 
 
 def read_fairseq(path):
@@ -143,8 +37,10 @@ def read_fairseq(path):
     dict
         The file's contents: "model" with its tensors (and dicts of tensors)
         by name, all else as plain values: Namespace and omegaconf become
-        dicts and lists, other objects a string that names their class. The
-        optimiser's state is left out.
+        dicts and lists, other objects a string that names their class, and
+        the text of an interpolation ("${lr}") stays. The optimiser's state
+        is left out. Tensors of a zip file stay in it until they are used:
+        do not overwrite the file before.
 
     Raises
     ------
@@ -161,15 +57,11 @@ def read_fairseq(path):
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"no such file: {path}")
+    # A damaged or hostile file can fail in any way at all.
     try:
-        content = torch.load(
-            path,
-            map_location="cpu",
-            pickle_module=_restricted_pickle,
-            weights_only=False,
-            mmap=zipfile.is_zipfile(path),
-        )
-    # A damaged or hostile pickle can fail in any way at all.
+        return _read(path)
+    except CheckpointError:
+        raise
     except Exception as error:
         with open(path, "rb") as stream:
             begin = stream.read(24)
@@ -178,34 +70,69 @@ def read_fairseq(path):
             f"{error}); it starts with {begin!r}. If it was downloaded, it may "
             "be cut short or a web page: fetch it again"
         ) from error
+
+
+def _read(path):
+    zipped = _is_zip(path)
+    content = torch.load(
+        path,
+        map_location="cpu",
+        pickle_module=inert_pickle,
+        weights_only=False,
+        mmap=zipped,
+    )
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds a {type(content).__name__}, not a checkpoint"
         )
-    model = content.get("model")
+    model = content.pop("model", None)
     if not isinstance(model, dict) or not model:
         raise CheckpointError(
             f"{path} has no 'model', so it is no checkpoint of fairseq's; it "
             f"has {', '.join(map(str, list(content)[:10])) or 'nothing'}"
         )
-    _check_tensors(path, model)
-    rest = {
-        key: plain(value)
-        for key, value in content.items()
-        if key != "model" and key not in DROPPED
-    }
-    return {**rest, "model": model}
+    for name in DROPPED:
+        content.pop(name, None)
+    return {**plain(content), "model": _tensors(path, model)}
 
 
-def _check_tensors(path, weights):
+def _is_zip(path):
+    """Whether it is a zip file; refuses formats that torch.load would run or
+    unpack."""
+    with open(path, "rb") as stream:
+        zipped = stream.read(4) == b"PK\x03\x04"
+        stream.seek(0)
+        # torch's reader: another may see other names in a contrived file.
+        if zipped and "constants.pkl" in (
+            torch._C.PyTorchFileReader(stream).get_all_records()
+        ):
+            raise CheckpointError(
+                f"{path} is a TorchScript program, not a checkpoint of "
+                "fairseq's"
+            )
+    if not zipped and tarfile.is_tarfile(path):
+        # torch unpacks it, with the links and permissions it asks for.
+        raise CheckpointError(
+            f"{path} is a tar file, as torch wrote before 0.1.10; load it with "
+            "torch where you trust it, and save it again"
+        )
+    return zipped
+
+
+def _tensors(path, weights, depth=0):
+    """Tensors by name, and dicts of them such as `_ema`."""
+    tensors = {}
     for name, value in weights.items():
-        if isinstance(value, dict):
-            _check_tensors(path, value)
-        elif not isinstance(value, torch.Tensor):
+        if isinstance(value, dict) and depth < MAX_DEPTH:
+            tensors[name] = _tensors(path, value, depth + 1)
+        elif isinstance(value, torch.Tensor) and isinstance(name, str):
+            tensors[name] = value.detach()
+        else:
             raise CheckpointError(
                 f"{path}: {name!r} is a {type(value).__name__} where a tensor "
-                "should be"
+                "with a name should be"
             )
+    return tensors
 
 
 def plain(value, depth=0):
@@ -234,13 +161,18 @@ def plain(value, depth=0):
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):
-        return {str(k): plain(v, depth + 1) for k, v in value.items()}
+        return {
+            str(plain(k, depth + 1)): plain(v, depth + 1)
+            for k, v in value.items()
+        }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         return value.item()
     if isinstance(value, Record):
         return _plain_record(value, depth)
+    if isinstance(value, type) and issubclass(value, Record):
+        return f"<{value.module}.{value.name}>"
     return f"<{type(value).__name__}>"
 
 
@@ -256,9 +188,14 @@ def _plain_record(record, depth):
         return plain(state, depth + 1)
     if record.name == "scalar" and record.module.startswith("numpy"):
         return _numpy_scalar(record)
-    # An Enum is called with its value.
-    if len(record.args) == 1 and isinstance(record.args[0], (str, int)):
-        return record.args[0]
+    if record.module.startswith("pathlib") and record.args:
+        return str(PurePosixPath(*record.args))
+    # An Enum is called with its value. Calls of Python's own functions are
+    # none, and what they would have been given is nobody's option.
+    foreign = record.module.split(".")[0] not in sys.stdlib_module_names
+    if foreign and len(record.args) == 1:
+        if isinstance(record.args[0], (str, int)):
+            return record.args[0]
     if record.module.startswith("fairseq.dataclass") and state:
         return plain(state, depth + 1)
     return f"<{record.module}.{record.name}>"
@@ -268,9 +205,10 @@ def _numpy_scalar(record):
     """numpy.core.multiarray.scalar(dtype, bytes) -> a number."""
     dtype, data = (*record.args, None, None)[:2]
     code = dtype.args[0] if isinstance(dtype, Record) and dtype.args else ""
-    known = code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
-    if known and isinstance(data, bytes):
-        kind = numpy.dtype(code)
+    if code in NUMBERS and isinstance(data, bytes):
+        # The state is (version, byte order, …).
+        order = dtype.state[1] if isinstance(dtype.state, tuple) else "="
+        kind = numpy.dtype(code).newbyteorder(">" if order == ">" else "<")
         if len(data) == kind.itemsize:
             return numpy.frombuffer(data, kind)[0].item()
     return f"<{record.module}.{record.name}>"

@@ -5,10 +5,15 @@ Authors
 """
 
 import argparse
+import collections
+import copyreg
 import enum
 import os
+import pathlib
 import pickle
+import struct
 import sys
+import tarfile
 import types
 
 import numpy
@@ -16,6 +21,7 @@ import pytest
 import torch
 
 from d2v_sb.checkpoints.fairseq_file import read_fairseq
+from d2v_sb.checkpoints.inert_pickle import ALLOWED, Call
 from d2v_sb.errors import CheckpointError
 
 WEIGHTS = {"w": torch.arange(6.0).reshape(2, 3)}
@@ -170,6 +176,23 @@ def test_nothing_in_a_hostile_file_runs(tmp_path, call, place, zipped):
     assert "antigravity" not in sys.modules
 
 
+def write_old(path, code):
+    """A file in the older format, of opcodes that torch.save would not use."""
+    magic = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+    head = magic + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
+    path.write_bytes(head + code + pickle.dumps([], 2))
+    return path
+
+
+def text(value):
+    """The opcode that puts a string on the pickle's stack."""
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -184,13 +207,120 @@ def test_nothing_in_a_hostile_file_runs(tmp_path, call, place, zipped):
 def test_no_opcode_of_any_protocol_runs_anything(tmp_path, code):
     marker = tmp_path / "ran"
     path = tmp_path / "evil.pt"
-    magic = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
-    head = magic + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
-    path.write_bytes(head + code.replace(b"MARKER", str(marker).encode()))
+    write_old(path, code.replace(b"MARKER", str(marker).encode()))
     with pytest.raises(CheckpointError):
         read_fairseq(path)
     assert not marker.exists()
     assert "antigravity" not in sys.modules
+
+
+def test_a_pickle_can_not_make_torch_write_a_patch_file(tmp_path):
+    """torch.load compares the source of an id of "module" and writes what
+    differs to a file beside, if the class says so and under its name."""
+    target = tmp_path / "written"
+    state = b"}" + text("dump_patches") + b"\x88s"
+    slots = b"}" + text("__name__") + text(str(target)) + b"s"
+    module = text("module") + REBUILD + text("a.py") + text("evil\n")
+    ids = {
+        "changed": REBUILD + state + slots + b"\x86b0(" + module + b"tQ.",
+        "module": b"(" + module + b"tQ.",
+    }
+    for name, code in ids.items():
+        path = write_old(tmp_path / f"{name}.pt", b"\x80\x02" + code)
+        with pytest.raises(CheckpointError, match="change|no storage"):
+            read_fairseq(path)
+    assert not target.with_name("written.patch").exists()
+
+
+def test_a_pickle_can_not_change_what_it_may_call(tmp_path):
+    before = torch._utils._rebuild_tensor_v2.__defaults__
+    state = b"N}" + text("__defaults__") + b"K\x07\x85s\x86b."
+    path = write_old(tmp_path / "a.pt", b"\x80\x02" + REBUILD + state)
+    with pytest.raises(CheckpointError, match="change"):
+        read_fairseq(path)
+    assert torch._utils._rebuild_tensor_v2.__defaults__ == before
+    for function in ALLOWED.values():
+        if not isinstance(function, Call):
+            with pytest.raises((TypeError, AttributeError)):
+                function.attribute = 1
+
+
+def test_an_extension_code_is_refused_though_the_process_knows_it(tmp_path):
+    marker = tmp_path / "ran"
+    call = text(f"touch {marker}") + b"\x85R."
+    path = write_old(tmp_path / "a.pt", b"\x82\xc8" + call)
+    copyreg.add_extension("os", "system", 200)
+    try:
+        pickle.loads(b"\x82\xc8.")  # now it is in the registry's cache
+        with pytest.raises(CheckpointError, match="extension"):
+            read_fairseq(path)
+    finally:
+        copyreg.remove_extension("os", "system", 200)
+    assert not marker.exists()
+
+
+def test_a_tar_file_is_not_unpacked(tmp_path):
+    other = tmp_path / "other"
+    other.touch(mode=0o600)
+    link = tarfile.TarInfo("storages")
+    link.type, link.linkname, link.mode = tarfile.LNKTYPE, str(other), 0o666
+    with tarfile.open(tmp_path / "a.pt", "w") as tar:
+        tar.addfile(link)
+    with pytest.raises(CheckpointError, match="tar file"):
+        read_fairseq(tmp_path / "a.pt")
+    assert other.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_torchscript_program_is_not_loaded(tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.ones(1)), path)
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("ran"))
+    with pytest.raises(CheckpointError, match="TorchScript"):
+        read_fairseq(path)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_reading_imports_no_module_and_drops_hooks(tmp_path):
+    rebuild = torch._utils._rebuild_tensor_v2
+    hooks = collections.OrderedDict({1: Runs(os.system, "true")})
+    weight = Runs(rebuild, torch.ones(2).storage(), 0, (2,), (1,), True, hooks)
+    content = {"model": {"w": weight}, "cfg": Runs(os.system, "true")}
+    path = save(tmp_path / "a.pt", content)
+    before = set(sys.modules)
+    read = read_fairseq(path)
+    assert set(sys.modules) == before
+    assert not read["model"]["w"].requires_grad
+    assert not read["model"]["w"]._backward_hooks
+    assert read["cfg"] == "<posix.system>"
+
+
+def test_a_model_that_holds_itself_or_lacks_names_is_an_error(tmp_path):
+    loop = dict(WEIGHTS)
+    loop["_ema"] = loop
+    for model in [loop, {1: WEIGHTS["w"]}, {"w": "text"}]:
+        with pytest.raises(CheckpointError, match="where a tensor"):
+            read_fairseq(save(tmp_path / "a.pt", {"model": model}))
+
+
+@FORMATS
+def test_containers_numbers_and_paths_become_plain(tmp_path, zipped):
+    attributed = collections.OrderedDict(a=1)
+    attributed._metadata = {"version": 1}
+    values = {
+        "attributed": (attributed, {"a": 1}),
+        "default": (collections.defaultdict(int, a=1), {"a": 1}),
+        "big_endian": (numpy.array([258], ">i4")[0], 258),
+        "half": (numpy.float16(0.5), 0.5),
+        "flag": (numpy.bool_(True), True),
+        "path": (pathlib.PurePosixPath("/a/b"), "/a/b"),
+        "class": (argparse.Namespace, "<argparse.Namespace>"),
+        "set": ({1}, [1]),
+    }
+    cfg = {name: value for name, (value, _) in values.items()}
+    path = save(tmp_path / "a.pt", {"model": WEIGHTS, "cfg": cfg}, zipped)
+    expected = {name: plain for name, (_, plain) in values.items()}
+    assert read_fairseq(path)["cfg"] == expected
 
 
 def test_the_hostile_files_would_run_without_the_restriction(tmp_path):
