@@ -22,6 +22,7 @@ _IN_THE_WAY = (
     "something else is in its place",
     "move that or choose another path",
 )
+LITTLE = 1 << 20  # bytes; with less left, a failed write is a full disk's
 # What writing may meet, and the way out. Other errors are left as they are: a
 # FileNotFoundError, say, is of what the caller reads, or of the caller.
 REFUSALS = {
@@ -62,7 +63,8 @@ def replacing(path):
     DataError
         If the system refuses to write, here or in the caller's block, for one
         of ``REFUSALS``: a full disk, no permission, a file where a folder
-        should be.
+        should be. What ``torch.save`` and safetensors make of a full disk is
+        no OSError and passes as it is.
 
     Example
     -------
@@ -81,9 +83,13 @@ def replacing(path):
             ignore_cleanup_errors=True,
         ) as holder:
             beside = Path(holder) / path.name
-            yield beside
-            _flush(beside)
-            _move(beside, path)
+            try:
+                yield beside
+                _flush(beside)
+                _move(beside, path)
+            except Exception as error:
+                _raise_if_full(path.parent, error)
+                raise
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
@@ -114,6 +120,15 @@ def remove_left_overs(folder, ending):
     """
     for left_over in folder.glob(f".*{ending}.*"):
         shutil.rmtree(left_over)
+
+
+def _raise_if_full(folder, error):
+    """Weights are written by compiled code, which raises its own errors and
+    does not say that the disk is full."""
+    if isinstance(error, (OSError, DataError)):
+        return
+    if shutil.disk_usage(folder).free < LITTLE:
+        raise OSError(errno.ENOSPC, str(error)) from error
 
 
 def _flush(path):

@@ -56,6 +56,8 @@ class Fp32LayerNorm(nn.LayerNorm):
 
     Example
     -------
+    >>> import torch
+    >>> import torch
     >>> norm = Fp32LayerNorm(4)
     >>> norm(torch.rand(2, 4, dtype=torch.bfloat16)).dtype
     torch.bfloat16

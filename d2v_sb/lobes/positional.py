@@ -26,6 +26,8 @@ class PositionalConvLayer(nn.Module):
 
     Example
     -------
+    >>> import torch
+    >>> import torch
     >>> PositionalConvLayer(16, 19, 4)(torch.rand(2, 9, 16)).shape
     torch.Size([2, 9, 16])
     """
@@ -60,6 +62,8 @@ class PositionalConv(Freezable):
 
     Example
     -------
+    >>> import torch
+    >>> import torch
     >>> from d2v_sb.presets import PRESETS
     >>> PositionalConv(PRESETS["tiny"])(torch.rand(2, 9, 128)).shape
     torch.Size([2, 9, 128])
