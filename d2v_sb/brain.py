@@ -1,0 +1,206 @@
+"""A Brain that counts in optimiser updates, the base of all of ours.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import logging
+import math
+import time
+
+import speechbrain as sb
+import torch
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataloader import make_dataloader
+from speechbrain.dataio.sampler import DynamicBatchSampler
+
+from d2v_sb.presets import SAMPLE_RATE
+from d2v_sb.sampling import UpdateBatchSampler, plan_accumulation
+
+logger = logging.getLogger(__name__)
+
+
+class UpdateBrain(sb.Brain):
+    """Trains for a number of updates of a stated amount of audio.
+
+    It takes from the hparams `number_of_updates`, `batch_seconds` (of one
+    update, over all processes), `gpu_batch_seconds` (what one process takes at
+    a time), `validate_interval_updates`, `num_buckets`, `num_workers`, `seed`,
+    and an `lr_schedule(optimizer, update)`.
+
+    `max_grad_norm` covers all parameter groups, and 0 or less turns clipping
+    off. A step whose gradient is not finite is skipped and counted.
+
+    Arguments
+    ---------
+    modules, opt_class, hparams, run_opts, checkpointer
+        As for ``speechbrain.Brain``.
+    """
+
+    def __init__(
+        self,
+        modules=None,
+        opt_class=None,
+        hparams=None,
+        run_opts=None,
+        checkpointer=None,
+    ):
+        super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
+        self.num_processes = (
+            torch.distributed.get_world_size() if self.distributed_launch else 1
+        )
+        plan = plan_accumulation(
+            self.hparams.batch_seconds,
+            self.hparams.gpu_batch_seconds,
+            self.num_processes,
+        )
+        self.micro_batch_seconds, self.grad_accumulation_factor = plan
+        self.optimizer_step_limit = int(self.hparams.number_of_updates)
+        self.validate_interval = min(
+            int(self.hparams.validate_interval_updates),
+            self.optimizer_step_limit,
+        )
+        self.skipped_steps = 0
+        self._seconds = 0.0
+        self._since = time.perf_counter()
+
+    @property
+    def number_of_epochs(self):
+        """Validations in a whole run: SpeechBrain calls them epochs."""
+        return math.ceil(self.optimizer_step_limit / self.validate_interval)
+
+    # Data
+
+    def train_loader(self, dataset):
+        """A loader of micro-batches that knows its place when resumed.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            Items with a "duration" in seconds.
+
+        Returns
+        -------
+        SaveableDataLoader
+            For ``fit``.
+        """
+        durations = [dataset.data[i]["duration"] for i in dataset.data_ids]
+        if max(durations) > self.micro_batch_seconds:
+            logger.warning(
+                "the longest utterance has %.1f s, more than the %.1f s of a "
+                "micro-batch; it is trained alone in one",
+                max(durations),
+                self.micro_batch_seconds,
+            )
+        self.train_sampler = UpdateBatchSampler(
+            self._batches(dataset, shuffle=True),
+            self.validate_interval * self.grad_accumulation_factor,
+            self.rank if self.distributed_launch else 0,
+            self.num_processes,
+        )
+        loader = self._loader(dataset, self.train_sampler)
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("dataloader-TRAIN", loader)
+        logger.info(
+            "an update sees %.1f s of audio: %d process(es) x %d micro-batch"
+            "(es) of up to %.1f s; %d updates are %.1f passes over %.2f h",
+            self.hparams.batch_seconds,
+            self.num_processes,
+            self.grad_accumulation_factor,
+            self.micro_batch_seconds,
+            self.optimizer_step_limit,
+            self.optimizer_step_limit
+            * self.hparams.batch_seconds
+            / sum(durations),
+            sum(durations) / 3600,
+        )
+        return loader
+
+    def eval_loader(self, dataset):
+        """A loader of each utterance once, longest first."""
+        return self._loader(dataset, self._batches(dataset, shuffle=False))
+
+    def _batches(self, dataset, shuffle):
+        return DynamicBatchSampler(
+            dataset,
+            self.micro_batch_seconds
+            if shuffle
+            else self.hparams.gpu_batch_seconds,
+            num_buckets=self.hparams.num_buckets,
+            shuffle=shuffle,
+            batch_ordering="random" if shuffle else "descending",
+            seed=self.hparams.seed,
+        )
+
+    def _loader(self, dataset, batch_sampler):
+        return make_dataloader(
+            dataset,
+            batch_sampler=batch_sampler,
+            num_workers=self.hparams.num_workers,
+            collate_fn=PaddedBatch,
+            pin_memory=self.device_type == "cuda",
+        )
+
+    # Steps
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Sets the learning rate of this update and counts its audio."""
+        super().on_fit_batch_start(batch, should_step)
+        self.hparams.lr_schedule(self.optimizer, self.optimizer_step)
+        wavs, wav_lens = batch.sig
+        # wav_lens is still on the host: no wait for the device.
+        self._seconds += float(wav_lens.sum()) * wavs.shape[1] / SAMPLE_RATE
+
+    def optimizers_step(self):
+        """One optimiser step over all parameter groups, or none at all."""
+        optimizer = self.optimizer
+        self.scaler.unscale_(optimizer)
+        parameters = [
+            p for group in optimizer.param_groups for p in group["params"]
+        ]
+        limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        scale = self.scaler.get_scale()
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            self.scaler.step(optimizer)
+        else:
+            self.skipped_steps += 1
+            logger.warning(
+                "update %d skipped: its gradient is not finite (%d so far)",
+                self.optimizer_step,
+                self.skipped_steps,
+            )
+            if self.skipped_steps > self.nonfinite_patience and not (
+                self.scaler.is_enabled()
+            ):
+                raise ValueError(
+                    f"{self.skipped_steps} updates had gradients that are not "
+                    "finite; lower the learning rate, or train in fp32 "
+                    "(--precision fp32)"
+                )
+        self.scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        self.grad_norm = norm.detach()
+        self.optimizer_step += finite and self.scaler.get_scale() >= scale
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        """Only between updates: half an update's gradients are not saved."""
+        due = super()._should_save_intra_epoch_ckpt(
+            last_ckpt_time, steps_since_ckpt
+        )
+        return due and self.step % self.grad_accumulation_factor == 0
+
+    # Logging
+
+    def on_stage_start(self, stage, epoch=None):
+        """Starts the clock of the stage."""
+        super().on_stage_start(stage, epoch)
+        self._seconds = 0.0
+        self._since = time.perf_counter()
+
+    def audio_per_second(self):
+        """Seconds of audio trained on per second of this stage, over all
+        processes."""
+        elapsed = time.perf_counter() - self._since
+        return self._seconds * self.num_processes / max(elapsed, 1e-9)

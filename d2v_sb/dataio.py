@@ -1,0 +1,204 @@
+"""From CSV rows to checked waveforms and labels.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import logging
+from pathlib import Path
+
+import soundfile
+import speechbrain as sb
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CTCTextEncoder
+from torchaudio.functional import resample
+
+from d2v_sb.errors import DataError
+from d2v_sb.lobes.feature_extractor import num_frames
+from d2v_sb.presets import SAMPLE_RATE
+
+logger = logging.getLogger(__name__)
+
+
+def read_audio(path, convert=False):
+    """Reads a mono waveform at 16 kHz, or says what is wrong with the file.
+
+    Arguments
+    ---------
+    path : str
+        Any file that libsndfile reads.
+    convert : bool
+        Mix channels to mono and resample, instead of refusing.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform (N,), float32.
+
+    Raises
+    ------
+    DataError
+        If the file can not be read, is empty, holds NaN or infinity, or, not
+        to be converted, has another sample rate or several channels.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmp_path") / "a.wav")
+    >>> soundfile.write(path, [0.1] * 800, 16000)
+    >>> read_audio(path).shape
+    torch.Size([800])
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise DataError(f"{path} can not be read as audio: {error}") from error
+    wav = torch.from_numpy(samples)
+    if wav.numel() == 0:
+        raise DataError(f"{path} is empty")
+    if not torch.isfinite(wav).all():
+        raise DataError(f"{path} holds samples that are NaN or infinite")
+    if not convert and (rate != SAMPLE_RATE or wav.shape[1] != 1):
+        raise DataError(
+            f"{path} has {rate} Hz and {wav.shape[1]} channel(s); {SAMPLE_RATE}"
+            " Hz mono is needed. --on_bad_audio convert resamples and mixes to "
+            "mono on reading, drop leaves such files out"
+        )
+    wav = wav.mean(dim=1)
+    return wav if rate == SAMPLE_RATE else resample(wav, rate, SAMPLE_RATE)
+
+
+def letter_encoder(alphabet):
+    """A SpeechBrain label encoder of single letters; the blank is label 0.
+
+    Arguments
+    ---------
+    alphabet : str
+        The letters, space among them.
+
+    Returns
+    -------
+    CTCTextEncoder
+        Of len(alphabet) + 1 labels.
+
+    Example
+    -------
+    >>> letter_encoder(" AB").encode_sequence("A B")
+    [2, 1, 3]
+    """
+    encoder = CTCTextEncoder()
+    encoder.insert_blank(index=0)
+    for letter in alphabet:
+        encoder.add_label(letter)
+    encoder.expect_len(len(alphabet) + 1)
+    return encoder
+
+
+def asr_dataset(csv, encoder, data_folder=None, convert=False):
+    """A dataset of waveforms, letters and words.
+
+    Arguments
+    ---------
+    csv : str
+        With ID, duration (s), wav, wrd.
+    encoder : CTCTextEncoder
+        Labels of the letters.
+    data_folder : str, optional
+        Replaces $data_root in the paths.
+    convert : bool
+        See ``read_audio``.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Items: id, sig (N,), duration, wrd, tokens (long).
+
+    Raises
+    ------
+    DataError
+        If a transcript has letters that the alphabet has not.
+    """
+    replacements = {"data_root": data_folder} if data_folder else {}
+    dataset = DynamicItemDataset.from_csv(csv, replacements)
+    _check_letters(dataset, encoder, csv)
+
+    @sb.utils.data_pipeline.takes("wav")
+    @sb.utils.data_pipeline.provides("sig")
+    def audio(wav):
+        return read_audio(wav, convert)
+
+    @sb.utils.data_pipeline.takes("wrd")
+    @sb.utils.data_pipeline.provides("tokens")
+    def tokens(wrd):
+        return torch.LongTensor(encoder.encode_sequence(list(wrd)))
+
+    dataset.add_dynamic_item(audio)
+    dataset.add_dynamic_item(tokens)
+    dataset.set_output_keys(["id", "sig", "wrd", "tokens"])
+    return dataset
+
+
+def drop_unalignable(dataset, conv_feature_layers, save_to):
+    """Leaves out utterances with fewer frames than CTC needs for their labels.
+
+    CTC needs a frame for each letter and one between equal neighbours.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        With "duration" in seconds and "wrd".
+    conv_feature_layers : sequence of (channels, kernel, stride)
+        The encoder's conv stack.
+    save_to : str or pathlib.Path
+        Where to list what was left out.
+
+    Returns
+    -------
+    DynamicItemDataset
+        The rest.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+    """
+    dropped = set()
+    for name in dataset.data_ids:
+        row = dataset.data[name]
+        words = row["wrd"]
+        repeats = sum(a == b for a, b in zip(words, words[1:], strict=False))
+        samples = round(row["duration"] * SAMPLE_RATE)
+        if num_frames(samples, conv_feature_layers) < len(words) + repeats:
+            dropped.add(name)
+    if not dropped:
+        return dataset
+    if len(dropped) == len(dataset):
+        raise DataError("every utterance is too short for its transcript")
+    path = Path(save_to)
+    path.write_text("\n".join(sorted(dropped)) + "\n", encoding="utf-8")
+    logger.warning(
+        "%d of %d utterances have fewer frames than CTC needs for their "
+        "letters and are not trained on; they are listed in %s",
+        len(dropped),
+        len(dataset),
+        path,
+    )
+    return dataset.filtered_sorted(
+        key_test={"id": lambda name: name not in dropped}
+    )
+
+
+def _check_letters(dataset, encoder, csv):
+    """All letters outside the alphabet at once, each with an utterance."""
+    unknown = {}
+    for name, row in dataset.data.items():
+        for letter in row["wrd"]:
+            if letter not in encoder.lab2ind:
+                unknown.setdefault(letter, name)
+    if unknown:
+        found = ", ".join(f"{c!r} ({name})" for c, name in unknown.items())
+        raise DataError(
+            f"{csv}: transcripts have letters outside the alphabet, each with "
+            f"the first utterance that has it: {found}. Mend the transcripts, "
+            "or add the letters to `alphabet` in the hparams"
+        )

@@ -1,0 +1,148 @@
+"""What SpeechBrain's inference interfaces lack, and folders that they load.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import dataclasses
+import json
+
+import torch
+from speechbrain.decoders.ctc import ctc_greedy_decode as sb_greedy_decode
+
+from d2v_sb import __version__
+from d2v_sb.atomic import replacing
+from d2v_sb.errors import CheckpointError
+
+CTC_FOLDER = """\
+# CTC speech recognition, written by d2v_sb {version}.
+#   from speechbrain.inference.ASR import EncoderASR
+#   asr = EncoderASR.from_hparams(source="THIS_FOLDER")
+#   asr.transcribe_file("speech.wav")
+
+sample_rate: 16000
+blank_index: {blank_index}
+num_labels: {num_labels}
+
+data2vec: !new:d2v_sb.lobes.Data2VecAudio
+    source: !new:d2v_sb.presets.EncoderConfig
+{config}
+    padding: {padding}
+    output_norm: {output_norm}
+
+ctc_lin: !new:speechbrain.nnet.linear.Linear
+    input_size: {width}
+    n_neurons: !ref <num_labels>
+
+model: !new:d2v_sb.lobes.CTCModel
+    encoder: !ref <data2vec>
+    head: !ref <ctc_lin>
+    blank_index: !ref <blank_index>
+
+tokenizer: !new:speechbrain.dataio.encoder.CTCTextEncoder
+
+modules:
+    encoder: !ref <model>
+
+decoding_function: !name:d2v_sb.inference.ctc_greedy_decode
+    blank_id: !ref <blank_index>
+
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        model: !ref <model>
+        tokenizer: !ref <tokenizer>
+    custom_hooks:
+        tokenizer: !name:d2v_sb.inference.load_tokenizer
+            num_labels: !ref <num_labels>
+"""
+
+
+def ctc_greedy_decode(log_probs, wav_lens, blank_id=0):
+    """Best path of each utterance, padding left out exactly.
+
+    SpeechBrain's function finds the end of an utterance by rounding its
+    relative length, which is off by a frame now and then. ``CTCModel`` makes
+    padded frames blank, so here nothing has to be cut.
+
+    Arguments
+    ---------
+    log_probs : torch.Tensor
+        Of a ``CTCModel`` (B, T, V).
+    wav_lens : torch.Tensor or None
+        Not used; interfaces pass it.
+    blank_id : int
+        The blank's label.
+
+    Returns
+    -------
+    list of list of int
+        Labels of each utterance.
+
+    Example
+    -------
+    >>> log_probs = torch.eye(3)[[1, 1, 0, 2]].log()[None]
+    >>> ctc_greedy_decode(log_probs, None)
+    [[1, 2]]
+    """
+    ones = torch.ones(len(log_probs))
+    return sb_greedy_decode(log_probs, ones, blank_id=blank_id)
+
+
+def load_tokenizer(tokenizer, path, num_labels):
+    """Loads a label encoder and checks that it fits the model.
+
+    Arguments
+    ---------
+    tokenizer : CTCTextEncoder
+        To be filled.
+    path : str
+        Its file.
+    num_labels : int
+        Outputs of the model.
+
+    Raises
+    ------
+    CheckpointError
+        If it has another number of labels.
+    """
+    tokenizer.load(path)
+    tokenizer.expect_len(num_labels)
+    if len(tokenizer) != num_labels:
+        raise CheckpointError(
+            f"{path} has {len(tokenizer)} labels, but the model has "
+            f"{num_labels} outputs: the two are not of one training"
+        )
+
+
+def export_ctc(folder, model, tokenizer):
+    """Writes a folder that ``EncoderASR`` loads with no network.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder to make; replaced when all is written.
+    model : CTCModel
+        Encoder and head.
+    tokenizer : CTCTextEncoder
+        Its labels.
+    """
+    encoder = model.encoder
+    fields = dataclasses.asdict(encoder.config)
+    # JSON is YAML, tuples become lists.
+    config = "\n".join(
+        f"        {name}: {json.dumps(value)}" for name, value in fields.items()
+    )
+    text = CTC_FOLDER.format(
+        version=__version__,
+        blank_index=model.blank_index,
+        num_labels=len(tokenizer),
+        config=config,
+        padding=encoder.encoder.positions.padding,
+        output_norm=encoder.output_norm,
+        width=encoder.output_size,
+    )
+    with replacing(folder) as beside:
+        beside.mkdir()
+        (beside / "hyperparams.yaml").write_text(text, encoding="utf-8")
+        torch.save(model.state_dict(), beside / "model.ckpt")
+        tokenizer.save(beside / "tokenizer.ckpt")

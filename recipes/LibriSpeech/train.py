@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Fine-tunes Data2Vec-Audio for speech recognition on LibriSpeech.
+
+To run this recipe:
+> python recipes/LibriSpeech/train.py hparams/d2v_ctc.yaml
+> torchrun --nproc_per_node=8 recipes/LibriSpeech/train.py hparams/d2v_ctc.yaml
+Any key of the YAML is an option, e.g. --data_folder /corpora/LibriSpeech.
+--download true fetches the splits that are not there.
+
+The output folder then holds the train log, WER and CER files of each test
+split, and `inference`, which SpeechBrain's EncoderASR loads.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from librispeech_download import download_librispeech
+from librispeech_prepare import prepare_librispeech
+from speechbrain.utils.distributed import ddp_init_group, run_on_main
+
+from d2v_sb.dataio import asr_dataset, drop_unalignable
+from d2v_sb.errors import UserError
+from d2v_sb.hparams import read_plain
+from d2v_sb.inference import export_ctc
+from d2v_sb.manifest import as_list
+
+
+def main(arguments):
+    """Prepare, train, test, export."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    ddp_init_group(run_opts)
+    # The corpus comes before the model: a missing corpus is then known before
+    # gigabytes of weights are fetched.
+    plain = read_plain(hparams_file, overrides)
+    Path(plain["output_folder"]).mkdir(parents=True, exist_ok=True)
+    run_on_main(prepare, args=[plain])
+    with open(hparams_file, encoding="utf-8") as stream:
+        hparams = load_hyperpyyaml(stream, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    train, dev, tests = datasets(hparams)
+    brain = hparams["brain_class"](
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    hparams["epoch_counter"].limit = brain.number_of_epochs
+    brain.fit(
+        hparams["epoch_counter"],
+        brain.train_loader(train),
+        brain.eval_loader(dev),
+    )
+    for name, dataset in tests.items():
+        brain.test(name, dataset)
+    if hparams["lm_path"]:
+        brain.beam_search(
+            kenlm_model_path=hparams["lm_path"], **hparams["beam_search"]
+        )
+        for name, dataset in tests.items():
+            brain.test(name, dataset, suffix="_lm")
+    run_on_main(
+        export_ctc,
+        args=[
+            hparams["inference_folder"],
+            hparams["model"],
+            hparams["tokenizer"],
+        ],
+    )
+
+
+def prepare(hparams):
+    """Fetches the splits if asked to, and lists them as CSV."""
+    names = ("train_splits", "dev_splits", "test_splits")
+    splits = {name: as_list(hparams[name]) for name in names}
+    if hparams["download"]:
+        wanted = [split for part in splits.values() for split in part]
+        download_librispeech(hparams["data_folder"], wanted)
+    prepare_librispeech(
+        hparams["data_folder"],
+        hparams["output_folder"],
+        on_bad_audio=hparams["on_bad_audio"],
+        skip_prep=hparams["skip_prep"],
+        **splits,
+    )
+
+
+def datasets(hparams):
+    """Train and dev data, and test data by split."""
+    folder = Path(hparams["output_folder"])
+
+    def dataset(name):
+        return asr_dataset(
+            folder / f"{name}.csv",
+            hparams["tokenizer"],
+            convert=hparams["on_bad_audio"] == "convert",
+        )
+
+    train = drop_unalignable(
+        dataset("train"),
+        hparams["data2vec"].config.conv_feature_layers,
+        folder / "unalignable.txt",
+    )
+    tests = {name: dataset(name) for name in as_list(hparams["test_splits"])}
+    return train, dataset("dev"), tests
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"\n{error}")

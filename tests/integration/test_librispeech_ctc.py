@@ -1,0 +1,226 @@
+"""The LibriSpeech CTC recipe as users run it, from its command line.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tests.integration.recipe_runs import ROOT, recipe_command, run
+
+pytestmark = pytest.mark.integration
+
+# SpeechBrain's interface with the network cut off, in a process of its own.
+TRANSCRIBE = """
+import socket, sys
+def refuse(*args, **kwargs): raise OSError("the network is cut off")
+socket.socket.connect = socket.create_connection = refuse
+import torch
+from speechbrain.dataio.dataio import load_data_csv
+from speechbrain.inference.ASR import EncoderASR
+from d2v_sb.dataio import read_audio
+asr = EncoderASR.from_hparams(source=sys.argv[1])
+clips = list(load_data_csv(sys.argv[2]).values())
+alone = [asr.transcribe_file(clip["wav"]) for clip in clips]
+wavs = [read_audio(clip["wav"]) for clip in clips]
+lens = torch.tensor([len(w) / max(map(len, wavs)) for w in wavs])
+wavs = torch.nn.utils.rnn.pad_sequence(wavs, batch_first=True)
+together, _ = asr.transcribe_batch(wavs, lens)
+assert alone == together, (alone, together)
+import jiwer
+print("WER", 100 * jiwer.wer([clip["wrd"] for clip in clips], alone))
+"""
+
+
+def final_weights(output):
+    """The newest checkpoint's model."""
+    newest = max((output / "save").glob("CKPT*"))
+    return torch.load(newest / "model.ckpt", weights_only=True)
+
+
+def test_the_literal_command_without_the_corpus_says_what_to_do(tmp_path):
+    literal = [
+        sys.executable,
+        str(ROOT / "recipes/LibriSpeech/train.py"),
+        str(ROOT / "hparams/d2v_ctc.yaml"),
+    ]
+    result = run(literal, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout
+    for hint in ("data/LibriSpeech", "--download true", "make demo"):
+        assert hint in result.stdout
+
+
+def test_missing_weights_are_said_after_the_corpus_was_found(
+    noise_corpus, tmp_path
+):
+    command = recipe_command(
+        noise_corpus, tmp_path, encoder="facebook/data2vec-audio-large"
+    )
+    result = run(command)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout
+    assert "facebook/data2vec-audio-large is not on this mach" in result.stdout
+
+
+def test_letters_outside_the_alphabet_are_named(noise_corpus, tmp_path):
+    command = recipe_command(
+        noise_corpus, tmp_path, alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    )
+    result = run(command)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout
+    assert "' '" in result.stdout and '"\'" (11-1-' in result.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(noise_corpus, tmp_path_factory):
+    """A finished run: frozen at first, masks, accumulation."""
+    output = tmp_path_factory.mktemp("run")
+    command = recipe_command(
+        noise_corpus,
+        output,
+        number_of_updates=6,
+        validate_interval_updates=3,
+        gpu_batch_seconds=3,
+        freeze_finetune_updates=2,
+    )
+    result = run(command)
+    assert result.returncode == 0
+    return output, result.stdout
+
+
+def test_a_run_logs_measures_and_unfreezes(trained):
+    output, log = trained
+    assert "1 process(es) x 2 micro-batch(es) of up to 3.0 s" in log
+    assert "update 2: the encoder learns" in log
+    lines = (output / "train_log.txt").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "update: 3",
+        "update: 6",
+        "split: test-clean",
+    ]
+    assert "audio_s_per_s" in lines[0]
+    assert (output / "wer_test-clean.txt").is_file()
+    assert (output / "cer_test-clean.txt").is_file()
+
+
+def test_the_inference_folder_alone_gives_the_tests_wer(trained, tmp_path):
+    output, _ = trained
+    elsewhere = tmp_path / "moved"
+    shutil.copytree(output / "inference", elsewhere)
+    csv = output / "test-clean.csv"
+    result = run(
+        [sys.executable, "-c", TRANSCRIBE, str(elsewhere), str(csv)],
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0
+    wer = float(re.search(r"^WER (\S+)", result.stdout, re.M)[1])
+    first = (output / "wer_test-clean.txt").read_text().splitlines()[0]
+    assert f"%WER {wer:.2f} " in first
+
+
+def test_a_checkpoint_folder_is_a_source_of_an_encoder(trained):
+    from d2v_sb.lobes import Data2VecAudio
+
+    output, _ = trained
+    folder = max((output / "save").glob("CKPT*"))
+    encoder = Data2VecAudio(str(folder))
+    weights = final_weights(output)
+    name = "encoder.layers.0.fc1.weight"
+    assert torch.equal(encoder.state_dict()[name], weights[f"encoder.{name}"])
+
+
+def test_a_killed_run_goes_on_to_what_it_would_have_become(
+    noise_corpus, tmp_path
+):
+    options = {
+        "number_of_updates": 40,
+        "validate_interval_updates": 4,
+        "freeze_finetune_updates": 0,
+        # What is left of randomness comes from (seed, update) alone.
+        "activation_dropout": 0.0,
+        "encoder_layerdrop": 0.0,
+    }
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(recipe_command(noise_corpus, whole, **options)).returncode == 0
+    command = recipe_command(noise_corpus, killed, **options)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.time() + 120
+    while not list(killed.glob("save/CKPT*/CKPT.yaml")):
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    log = (killed / "train_log.txt").read_text().splitlines()
+    assert len(log) < 10, "it was finished before it was killed"
+    assert not (killed / "inference").exists()
+    result = run(command)
+    assert result.returncode == 0
+    assert "Loading a checkpoint" in result.stdout
+    expected, resumed = final_weights(whole), final_weights(killed)
+    assert all(torch.equal(resumed[k], expected[k]) for k in expected)
+
+
+def test_two_processes_train_with_layerdrop_and_a_frozen_phase(
+    noise_corpus, tmp_path
+):
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        "--master_port=29613",
+    ]
+    command = recipe_command(
+        noise_corpus,
+        tmp_path,
+        launcher,
+        number_of_updates=6,
+        validate_interval_updates=3,
+        freeze_finetune_updates=2,
+        encoder_layerdrop=0.5,
+        distributed_backend="gloo",
+    )
+    result = run(command)
+    assert result.returncode == 0
+    assert "2 process(es) x 1 micro-batch(es) of up to 3.0 s" in result.stdout
+    assert (tmp_path / "inference" / "model.ckpt").is_file()
+
+
+def test_it_learns_real_speech_by_heart(corpora, tmp_path):
+    """Six clips, seen often, are transcribed without many errors."""
+    source = corpora / "librispeech_mini" / "dev-clean"
+    speaker = sorted(source.iterdir())[0]
+    chapter = sorted(speaker.iterdir())[0]
+    for split in ("train-clean-5", "dev-clean", "test-clean"):
+        folder = tmp_path / "corpus" / split / speaker.name
+        shutil.copytree(chapter, folder / chapter.name)
+    command = recipe_command(
+        tmp_path / "corpus",
+        tmp_path / "run",
+        number_of_updates=200,
+        validate_interval_updates=100,
+        batch_seconds=20,
+        lr=2e-3,
+        max_grad_norm=1.0,
+        freeze_feature_extractor=False,
+        freeze_finetune_updates=0,
+        mask_prob=0.0,
+        mask_channel_prob=0.0,
+        activation_dropout=0.0,
+        encoder_layerdrop=0.0,
+    )
+    assert run(command).returncode == 0
+    first = (tmp_path / "run/cer_test-clean.txt").read_text().splitlines()[0]
+    assert float(re.match(r"%WER (\S+)", first)[1]) < 40
