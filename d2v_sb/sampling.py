@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import logging
 import math
 
 from torch.utils.data import Sampler

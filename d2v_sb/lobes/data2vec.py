@@ -18,11 +18,6 @@ import logging
 
 import torch
 import torch.nn.functional as F
-from speechbrain.utils.checkpoints import (
-    mark_as_transfer,
-    register_checkpoint_hooks,
-    torch_patched_state_dict_load,
-)
 from torch import nn
 
 from d2v_sb.checkpoints import load_checkpoint
@@ -35,6 +30,7 @@ from d2v_sb.lobes.feature_extractor import (
 )
 from d2v_sb.lobes.layers import Freezable
 from d2v_sb.lobes.lengths import frame_padding_mask, to_num_samples
+from d2v_sb.lobes.transfer import StrictTransfer
 from d2v_sb.lobes.transformer import TransformerEncoder
 from d2v_sb.masking import FeatureMasking
 from d2v_sb.presets import REGULARISATION, EncoderConfig
@@ -42,8 +38,7 @@ from d2v_sb.presets import REGULARISATION, EncoderConfig
 logger = logging.getLogger(__name__)
 
 
-@register_checkpoint_hooks
-class Data2VecAudio(Freezable):
+class Data2VecAudio(StrictTransfer, Freezable):
     """Data2Vec-Audio: speech representations from raw waveforms.
 
     In a padded batch each utterance gets exactly what it gets alone: the
@@ -149,7 +144,7 @@ class Data2VecAudio(Freezable):
                 f"freeze_layers={freeze_layers}, but the encoder has "
                 f"{config.encoder_layers} blocks"
             )
-        self.freeze = freeze
+        self._freeze = freeze
         self.freeze_feature_extractor = freeze_feature_extractor
         self.freeze_layers = freeze_layers
         self.freeze_finetune_updates = freeze_finetune_updates
@@ -316,17 +311,34 @@ class Data2VecAudio(Freezable):
     def _learns_from_input(self):
         return self.training and not self.encoder.positions.frozen
 
+    @property
+    def freeze(self):
+        """Whether the whole encoder is fixed for good; may be set."""
+        return self._freeze
+
+    @freeze.setter
+    def freeze(self, value):
+        self._freeze = value
+        self._set_frozen(value)
+
     # Checkpoints: the architecture travels in the state_dict
 
     def get_extra_state(self):
         """The config as JSON bytes in a tensor, safe in any container."""
-        text = self.config.to_json().encode()
+        text = self._current_config().to_json().encode()
         return torch.frombuffer(bytearray(text), dtype=torch.uint8)
+
+    def _current_config(self):
+        """The config of the blocks that are there: recipes may cut some."""
+        return dataclasses.replace(
+            self.config, encoder_layers=len(self.encoder.layers)
+        )
 
     def set_extra_state(self, state):
         """Refuses weights of another architecture."""
         config = EncoderConfig.from_json(bytes(state.tolist()).decode())
-        ours, theirs = self.config.architecture(), config.architecture()
+        ours = self._current_config().architecture()
+        theirs = config.architecture()
         wrong = [
             f"{k}={theirs[k]} (here {ours[k]})"
             for k in ours
@@ -336,11 +348,6 @@ class Data2VecAudio(Freezable):
             raise CheckpointError(
                 "the weights are of another architecture: " + "; ".join(wrong)
             )
-
-    # SpeechBrain's Pretrainer would only warn of missing weights.
-    @mark_as_transfer
-    def _transfer(self, path):
-        self.load_state_dict(torch_patched_state_dict_load(path), strict=True)
 
 
 def _override(loaded, overrides):

@@ -6,19 +6,15 @@ Authors
 
 import torch
 import torch.nn.functional as F
-from speechbrain.utils.checkpoints import (
-    mark_as_transfer,
-    register_checkpoint_hooks,
-    torch_patched_state_dict_load,
-)
 from torch import nn
 
 from d2v_sb.lobes.data2vec import Data2VecAudio
+from d2v_sb.lobes.transfer import StrictTransfer
 
 IMPOSSIBLE = -1e4  # a log-probability; -inf would make NaN in sums
 
 
-class WeightedData2Vec(nn.Module):
+class WeightedData2Vec(StrictTransfer, nn.Module):
     """A learned weighted sum of all the encoder's states.
 
     SpeechBrain's ``WeightedSSLModel`` with our encoder: what probing
@@ -94,8 +90,7 @@ class WeightedData2Vec(nn.Module):
         return torch.einsum("l,lbtd->btd", weights, states)
 
 
-@register_checkpoint_hooks
-class CTCModel(nn.Module):
+class CTCModel(StrictTransfer, nn.Module):
     """An encoder with a linear output layer over characters or subwords.
 
     Frames that are padding are the blank for certain, so that decoding a
@@ -149,8 +144,3 @@ class CTCModel(nn.Module):
         blank = log_probs.new_full(log_probs.shape[-1:], IMPOSSIBLE)
         blank[self.blank_index] = 0.0
         return torch.where(padding[:, :, None], blank, log_probs)
-
-    @mark_as_transfer
-    def _transfer(self, path):
-        # SpeechBrain's Pretrainer would only warn of missing weights.
-        self.load_state_dict(torch_patched_state_dict_load(path), strict=True)

@@ -33,9 +33,9 @@ SHOWN = 10  # clips to print
 # random weights must learn everything, and quickly.
 OPTIONS = {
     "encoder": "tiny",
-    "number_of_updates": 3000,
+    "number_of_updates": 4000,
     "batch_seconds": 16,
-    "validate_interval_updates": 300,
+    "validate_interval_updates": 400,
     "num_buckets": 10,
     "num_workers": 0,
     "lr": 2e-3,
