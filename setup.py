@@ -54,7 +54,8 @@ EXTRAS = {
         AV,
     ],
     "demo": [AV],
-    "lm": ["kenlm>=0.2,<1"],
+    # SpeechBrain imports both for beam search with a language model.
+    "lm": ["kenlm>=0.2,<1", "pygtrie>=2.5,<3"],
     "hf": [TRANSFORMERS],
 }
 

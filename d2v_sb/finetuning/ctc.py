@@ -100,7 +100,7 @@ class CTCBrain(FineTuningBrain):
             )
         except ImportError as error:
             raise UserError(
-                "decoding with a language model needs kenlm: "
+                "decoding with a language model needs kenlm and pygtrie: "
                 'pip install "d2v_sb[lm]"'
             ) from error
 

@@ -1,50 +1,31 @@
-"""The Data2Vec-Audio encoder as a SpeechBrain lobe.
+"""Data2Vec-Audio in the place of SpeechBrain's ``Wav2Vec2`` lobe.
 
-    extract        waveform (B, N)       -> conv frames (B, T, C)
-    project        conv frames           -> frames of width D
-    contextualize  frames (+ positions)  -> transformer states (B, T, D)
-
-``forward`` is the three in turn. The lobe takes the place of SpeechBrain's
-``Wav2Vec2`` lobe: same constructor, same attributes, same results' shapes.
-
-Reference: https://arxiv.org/abs/2202.03555
+Same constructor, attributes and shapes: what ``Data2VecEncoder``
+lacks for that is where weights come from, freezing, masking and the choice of
+output.
 
 Authors
  * The d2v_sb developers 2026
 """
 
 import dataclasses
-import logging
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from d2v_sb.checkpoints import load_checkpoint
-from d2v_sb.errors import CheckpointError
-from d2v_sb.lobes.feature_extractor import (
-    ConvFeatureExtractor,
-    Projection,
-    normalise_waveform,
-    num_frames,
-)
-from d2v_sb.lobes.layers import Freezable
+from d2v_sb.lobes.encoder import Data2VecEncoder
+from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.lobes.lengths import frame_padding_mask, to_num_samples
-from d2v_sb.lobes.transfer import StrictTransfer
-from d2v_sb.lobes.transformer import TransformerEncoder
 from d2v_sb.masking import FeatureMasking
 from d2v_sb.presets import REGULARISATION, EncoderConfig
 
-logger = logging.getLogger(__name__)
 
-
-class Data2VecAudio(StrictTransfer, Freezable):
+class Data2VecAudio(Data2VecEncoder):
     """Data2Vec-Audio: speech representations from raw waveforms.
 
-    In a padded batch each utterance gets exactly what it gets alone: the
-    waveform is normalised over its true length and padding is zeroed before
-    every positional convolution. For the reference implementations' results
-    on padded batches, which depend on the padding, use ``padding="fairseq"``.
+    In a padded batch each utterance gets exactly what it gets alone; see
+    ``Data2VecEncoder``.
 
     Arguments
     ---------
@@ -115,24 +96,13 @@ class Data2VecAudio(StrictTransfer, Freezable):
         masking=None,
         **overrides,
     ):
-        super().__init__()
         loaded = load_checkpoint(source, save_path)
         config = _override(loaded, overrides)
-        self.config = config
-        self.feature_extractor = ConvFeatureExtractor(
-            config.conv_feature_layers, config.conv_bias
-        )
-        self.projection = Projection(
-            config.conv_feature_layers[-1][0],
-            config.encoder_embed_dim,
-            config.dropout_input,
-        )
-        self.mask_emb = nn.Parameter(torch.rand(config.encoder_embed_dim))
-        self.encoder = TransformerEncoder(
-            config, padding, checkpoint_activations
-        )
+        super().__init__(config, padding, checkpoint_activations)
         if loaded.encoder is not None:
-            _load(self, loaded.encoder, loaded.path)
+            # Names and shapes were checked when it was read.
+            state = {**loaded.encoder, "_extra_state": self.get_extra_state()}
+            self.load_state_dict(state)
 
         self.output_norm = output_norm
         self.output_all_hiddens = output_all_hiddens
@@ -156,70 +126,6 @@ class Data2VecAudio(StrictTransfer, Freezable):
         ``.model.encoder.layers`` of SpeechBrain's lobes."""
         return self
 
-    @property
-    def output_size(self):
-        """Width of the output."""
-        return self.config.encoder_embed_dim
-
-    def num_frames(self, num_samples):
-        """Frames that come of so many samples (int or torch.Tensor)."""
-        return num_frames(num_samples, self.config.conv_feature_layers)
-
-    def padding_mask(self, wavs, wav_lens=None):
-        """Which frames of a batch are padding: (B, T), or None for none."""
-        layers = self.config.conv_feature_layers
-        num_samples = to_num_samples(wavs, wav_lens, layers)
-        N = wavs.shape[1]
-        return frame_padding_mask(num_samples, layers, wavs.device, N)
-
-    # The three calls
-
-    def extract(self, wavs, wav_lens=None):
-        """Waveform to conv frames.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (B, N) at 16 kHz, any scale.
-        wav_lens : torch.Tensor, optional
-            Relative lengths (B,) in (0, 1].
-
-        Returns
-        -------
-        torch.Tensor
-            Frames (B, T, C), C channels of the conv stack.
-        """
-        layers = self.config.conv_feature_layers
-        num_samples = to_num_samples(wavs, wav_lens, layers)
-        return self._extract(wavs, num_samples)
-
-    def project(self, frames):
-        """Conv frames (B, T, C) to the transformer's width (B, T, D)."""
-        return self.projection(frames)
-
-    def contextualize(
-        self, x, padding_mask=None, output_all_hiddens=False, top_k_ffn=0
-    ):
-        """Positions, then blocks.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Projected frames (B, T, D), masked or not.
-        padding_mask : torch.Tensor, optional
-            (B, T), True = padding.
-        output_all_hiddens : bool
-            Whether to keep all L+1 states.
-        top_k_ffn : int
-            Of how many last blocks to keep the FFN output.
-
-        Returns
-        -------
-        Context
-            last_hidden_state (B, T, D), hidden_states, ffn_outputs.
-        """
-        return self.encoder(x, padding_mask, output_all_hiddens, top_k_ffn)
-
     def forward(self, wav, wav_lens=None):
         """Encodes waveforms.
 
@@ -240,15 +146,6 @@ class Data2VecAudio(StrictTransfer, Freezable):
             with torch.no_grad():
                 return self._encode(wav, wav_lens)
         return self._encode(wav, wav_lens)
-
-    def _extract(self, wavs, num_samples):
-        if self.config.normalize:
-            padded = min(num_samples) < wavs.shape[1]
-            lengths = torch.tensor(num_samples) if padded else None
-            wavs = normalise_waveform(wavs, lengths)
-        return self.feature_extractor(
-            wavs.to(self.feature_extractor.layers[0].conv.weight.dtype)
-        )
 
     def _encode(self, wavs, wav_lens):
         layers = self.config.conv_feature_layers
@@ -321,34 +218,6 @@ class Data2VecAudio(StrictTransfer, Freezable):
         self._freeze = value
         self._set_frozen(value)
 
-    # Checkpoints: the architecture travels in the state_dict
-
-    def get_extra_state(self):
-        """The config as JSON bytes in a tensor, safe in any container."""
-        text = self._current_config().to_json().encode()
-        return torch.frombuffer(bytearray(text), dtype=torch.uint8)
-
-    def _current_config(self):
-        """The config of the blocks that are there: recipes may cut some."""
-        return dataclasses.replace(
-            self.config, encoder_layers=len(self.encoder.layers)
-        )
-
-    def set_extra_state(self, state):
-        """Refuses weights of another architecture."""
-        config = EncoderConfig.from_json(bytes(state.tolist()).decode())
-        ours = self._current_config().architecture()
-        theirs = config.architecture()
-        wrong = [
-            f"{k}={theirs[k]} (here {ours[k]})"
-            for k in ours
-            if ours[k] != theirs[k]
-        ]
-        if wrong:
-            raise CheckpointError(
-                "the weights are of another architecture: " + "; ".join(wrong)
-            )
-
 
 def _override(loaded, overrides):
     """The loaded config with the user's changes."""
@@ -371,17 +240,6 @@ def _override(loaded, overrides):
                     f"{', '.join(REGULARISATION)}"
                 )
     return config
-
-
-def _load(module, state_dict, path):
-    """Loads tensors by name; anything missing or left over is an error."""
-    result = module.load_state_dict(state_dict, strict=False)
-    missing = [k for k in result.missing_keys if k != "_extra_state"]
-    if missing or result.unexpected_keys:
-        raise CheckpointError(
-            f"{path}: missing weights {missing}, "
-            f"unexpected weights {result.unexpected_keys}"
-        )
 
 
 def _normalise_output(out, padding_mask):

@@ -444,7 +444,7 @@ def blocks_see_padding(encoder, monkeypatch):
 
 
 def statistics_include_padding(encoder, monkeypatch):
-    name = "d2v_sb.lobes.data2vec.normalise_waveform"
+    name = "d2v_sb.lobes.encoder.normalise_waveform"
     monkeypatch.setattr(
         name, lambda wavs, num_samples: normalise_waveform(wavs)
     )
