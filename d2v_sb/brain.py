@@ -55,7 +55,10 @@ class UpdateBrain(sb.Brain):
             self.num_processes,
         )
         self.micro_batch_seconds, self.grad_accumulation_factor = plan
-        self.optimizer_step_limit = int(self.hparams.number_of_updates)
+        limit = int(self.hparams.number_of_updates)
+        # From the command line SpeechBrain's own option comes as a string.
+        limit = min(limit, int(self.optimizer_step_limit or limit))
+        self.optimizer_step_limit = limit
         self.validate_interval = min(
             int(self.hparams.validate_interval_updates),
             self.optimizer_step_limit,
@@ -160,7 +163,6 @@ class UpdateBrain(sb.Brain):
         ]
         limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-        scale = self.scaler.get_scale()
         finite = bool(torch.isfinite(norm))
         if finite:
             self.scaler.step(optimizer)
@@ -182,7 +184,7 @@ class UpdateBrain(sb.Brain):
         self.scaler.update()
         optimizer.zero_grad(set_to_none=True)
         self.grad_norm = norm.detach()
-        self.optimizer_step += finite and self.scaler.get_scale() >= scale
+        self.optimizer_step += finite
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         """Only between updates: half an update's gradients are not saved."""
@@ -196,6 +198,7 @@ class UpdateBrain(sb.Brain):
     def on_stage_start(self, stage, epoch=None):
         """Starts the clock of the stage."""
         super().on_stage_start(stage, epoch)
+        self.skipped_steps = 0
         self._seconds = 0.0
         self._since = time.perf_counter()
 

@@ -94,8 +94,11 @@ class AtomicCheckpointer(Checkpointer):
 
 
 def _new_name(folder):
-    """A time stamp that no checkpoint of the folder has yet."""
+    """A time stamp, and a number above those that the folder has of it.
+
+    Their count would not do: after a deletion it is the number of one kept.
+    """
     stamp = time.strftime("%Y-%m-%d+%H-%M-%S")
-    taken = [path.name for path in folder.iterdir()]
-    number = sum(stamp in name for name in taken)
-    return f"{stamp}+{number:02d}"
+    taken = folder.glob(f"{CKPT_PREFIX}+{stamp}+[0-9]*")
+    numbers = [int(path.name.rpartition("+")[2]) for path in taken]
+    return f"{stamp}+{max(numbers, default=-1) + 1:02d}"

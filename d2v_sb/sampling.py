@@ -6,6 +6,7 @@ Authors
 
 import logging
 import math
+from itertools import islice
 
 from torch.utils.data import Sampler
 
@@ -106,8 +107,8 @@ class UpdateBatchSampler(Sampler):
         drawn = 0
         while drawn < self.num_batches:
             self.batches.set_epoch(number)
-            # Iterating ends with making the pass anew: take a copy.
-            batches = list(self.batches)
+            # Iterating to the very end would make the pass anew.
+            batches = list(islice(self.batches, len(self.batches)))
             if not batches:
                 raise ValueError("there is nothing to train on")
             self._seek = (number, begin)
