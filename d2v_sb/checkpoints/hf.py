@@ -19,6 +19,8 @@ from d2v_sb.presets import SAMPLE_RATE, EncoderConfig
 
 MODEL_TYPE = "data2vec-audio"
 PREFIX = "data2vec_audio."
+# Without it AutoProcessor finds the tokenizer only.
+PROCESSOR = {"processor_class": "Wav2Vec2Processor"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 # (ours, Transformers', Transformers' default)
@@ -142,10 +144,11 @@ def save_hf(checkpoint, folder):
         beside.mkdir()
         options = _hf_config(checkpoint.config, vocabulary if head else None)
         _write_json(beside / "config.json", options)
-        _write_json(beside / "preprocessor_config.json", preprocessor)
         save_file(weights, beside / WEIGHTS[0], metadata={"format": "pt"})
         if head:
             _write_tokenizer(beside, vocabulary)
+            preprocessor.update(PROCESSOR)
+        _write_json(beside / "preprocessor_config.json", preprocessor)
 
 
 def _encoder_config(folder, options):
@@ -228,6 +231,7 @@ def _write_tokenizer(folder, vocabulary):
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "Wav2Vec2CTCTokenizer",
+            **PROCESSOR,
             "word_delimiter_token": "|",
             "do_lower_case": False,
             "replace_word_delimiter_char": " ",

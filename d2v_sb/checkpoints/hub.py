@@ -9,9 +9,9 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
-    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
 
@@ -45,35 +45,40 @@ def fetch_from_hub(name, save_path=None):
     CheckpointError
         If it is not cached and can not be downloaded.
     """
-    caches = [save_path, None] if save_path else [None]
-    for cache in caches:
-        try:
-            return _collect(name, cache, local_files_only=True)
-        except (LocalEntryNotFoundError, EntryNotFoundError):
-            continue
     try:
-        return _collect(name, save_path, local_files_only=False)
-    except RepositoryNotFoundError as error:
+        return _find_or_download(name, save_path)
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise CheckpointError(
             f"the hub has no model {name!r}. {known_sources()}"
         ) from error
-    except (
-        HfHubHTTPError,
-        EntryNotFoundError,
-        OfflineModeIsEnabled,
-        OSError,
-    ) as error:
-        reason = str(error).strip().splitlines()[0]
+    # HTTPError is of the client that the hub's library uses: a download that
+    # breaks off is no error of the library's own.
+    except (HTTPError, EntryNotFoundError, OSError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise CheckpointError(
             f"{name} is not on this machine and can not be fetched ({reason})."
-            " Fetch it where there is a network (`huggingface-cli download "
-            f"{name}`) and give the folder, or name another encoder. "
+            f" Fetch it where there is a network (`hf download {name}`) and "
+            "give the folder that this prints, or name another encoder. "
             f"{known_sources()}"
         ) from error
 
 
+def _find_or_download(name, save_path):
+    caches = [save_path, None] if save_path else [None]
+    for cache in caches:
+        try:
+            return _collect(name, cache, local_files_only=True)
+        except EntryNotFoundError:
+            continue
+    return _collect(name, save_path, local_files_only=False)
+
+
 def _collect(name, cache, local_files_only):
-    """All files of a model; returns their folder."""
+    """All files of a model; returns their folder.
+
+    The weights come last: where they are, nothing else is missing because a
+    download broke off.
+    """
 
     def get(filename):
         return hf_hub_download(
@@ -81,17 +86,21 @@ def _collect(name, cache, local_files_only):
         )
 
     config = get("config.json")
+    for optional in OPTIONAL:
+        try:
+            get(optional)
+        except EntryNotFoundError as error:
+            # Not every model has them. Local means: asked for, but there was
+            # no answer.
+            if not local_files_only and isinstance(
+                error, LocalEntryNotFoundError
+            ):
+                raise
     for i, weights in enumerate(WEIGHTS):
         try:
             get(weights)
             break
-        except (LocalEntryNotFoundError, EntryNotFoundError):
+        except EntryNotFoundError:
             if i == len(WEIGHTS) - 1:
                 raise
-    for optional in OPTIONAL:
-        try:
-            get(optional)
-        except (LocalEntryNotFoundError, EntryNotFoundError):
-            # Not every model has them; when offline, neither was cached.
-            continue
     return Path(config).parent

@@ -8,12 +8,14 @@ Authors
 """
 
 import json
+from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from speechbrain.dataio.encoder import CTCTextEncoder
 
 from d2v_sb.atomic import replacing
-from d2v_sb.checkpoints.record import Checkpoint, encoder_shapes
+from d2v_sb.checkpoints.record import Checkpoint
 from d2v_sb.errors import CheckpointError
 from d2v_sb.presets import EncoderConfig
 
@@ -21,6 +23,7 @@ FORMAT = "d2v_sb"
 VERSION = "1"
 PARTS = ("ctc_head", "predictor", "teacher")
 EXTRA_STATE = "_extra_state"
+LABELS = "tokenizer.ckpt"
 
 
 def save_native(checkpoint, path):
@@ -103,7 +106,7 @@ def load_native(path):
 
 
 def from_state_dict(state_dict, path):
-    """The encoder in a ``.ckpt`` of SpeechBrain's checkpointer.
+    """The encoder, and the CTC head, in a ``.ckpt`` of SpeechBrain's.
 
     Arguments
     ---------
@@ -124,15 +127,31 @@ def from_state_dict(state_dict, path):
     config = EncoderConfig.from_json(
         bytes(state_dict[found[0]].tolist()).decode()
     )
-    # A module around it (a weighted sum, a whole model) has weights of its own
-    # beside the encoder's; without such a module nothing may be left over.
     encoder = {
         name.removeprefix(prefix): value
         for name, value in state_dict.items()
         if name.startswith(prefix) and name != found[0]
     }
-    if prefix:
-        encoder = {
-            k: encoder[k] for k in encoder_shapes(config) if k in encoder
-        }
-    return Checkpoint(str(path), "d2v_sb, SpeechBrain", config, encoder)
+    # CTCModel's head, a SpeechBrain Linear, and the labels saved beside it.
+    head = {
+        name: state_dict[f"head.w.{name}"]
+        for name in ("weight", "bias")
+        if f"head.w.{name}" in state_dict
+    }
+    return Checkpoint(
+        str(path),
+        "d2v_sb, SpeechBrain",
+        config,
+        encoder,
+        ctc_head=head or None,
+        vocabulary=_read_labels(Path(path).parent / LABELS) if head else None,
+    )
+
+
+def _read_labels(path):
+    """Labels in their order from a SpeechBrain label encoder's file."""
+    if not path.is_file():
+        return None
+    encoder = CTCTextEncoder()
+    encoder.load(path)
+    return [encoder.ind2lab[i] for i in range(len(encoder.ind2lab))]

@@ -139,6 +139,28 @@ def test_a_checkpoint_folder_is_a_source_of_an_encoder(trained):
     assert torch.equal(encoder.state_dict()[name], weights[f"encoder.{name}"])
 
 
+def test_a_trained_model_is_the_same_in_transformers(trained, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from speechbrain.inference.ASR import EncoderASR
+
+    from d2v_sb.checkpoints import load_checkpoint, save_hf
+
+    inference = trained[0] / "inference"
+    save_hf(load_checkpoint(inference), tmp_path / "hf")
+    model = transformers.AutoModelForCTC.from_pretrained(tmp_path / "hf")
+    processor = transformers.AutoProcessor.from_pretrained(tmp_path / "hf")
+    asr = EncoderASR.from_hparams(source=str(inference))
+    wav = torch.randn(24000)
+    inputs = processor(wav, sampling_rate=16000, return_tensors="pt")
+    with torch.no_grad():
+        theirs = model.eval()(**inputs).logits.log_softmax(-1)
+        ours = asr.encode_batch(wav[None], torch.ones(1))
+    assert torch.allclose(theirs, ours, atol=1e-4)
+    (text,) = processor.batch_decode(theirs.argmax(-1))
+    (words,), _ = asr.transcribe_batch(wav[None], torch.ones(1))
+    assert text == words.strip()
+
+
 def test_a_killed_run_goes_on_to_what_it_would_have_become(
     noise_corpus, tmp_path
 ):
