@@ -54,23 +54,43 @@ class UpdateBrain(sb.Brain):
             self.hparams.gpu_batch_seconds,
             self.num_processes,
         )
+        asked = self.grad_accumulation_factor
         self.micro_batch_seconds, self.grad_accumulation_factor = plan
+        if asked not in (1, self.grad_accumulation_factor):
+            logger.warning(
+                "grad_accumulation_factor is %d, not %d: it follows from "
+                "batch_seconds and gpu_batch_seconds",
+                self.grad_accumulation_factor,
+                asked,
+            )
         limit = int(self.hparams.number_of_updates)
         # From the command line SpeechBrain's own option comes as a string.
         limit = min(limit, int(self.optimizer_step_limit or limit))
         self.optimizer_step_limit = limit
-        self.validate_interval = min(
-            int(self.hparams.validate_interval_updates),
-            self.optimizer_step_limit,
-        )
+        self.validate_interval = int(self.hparams.validate_interval_updates)
         self.skipped_steps = 0
+        self.grad_norm = torch.tensor(math.nan)  # until the first step
         self._seconds = 0.0
         self._since = time.perf_counter()
 
-    @property
-    def number_of_epochs(self):
-        """Validations in a whole run: SpeechBrain calls them epochs."""
-        return math.ceil(self.optimizer_step_limit / self.validate_interval)
+    def epochs(self):
+        """Epochs, which end with a validation, until the updates are made.
+
+        Asked for by ``fit`` after a checkpoint was loaded: a run may be
+        longer than the one that it goes on from.
+
+        Yields
+        ------
+        int
+            The epoch's number.
+        """
+        if self.optimizer_step >= self.optimizer_step_limit:
+            logger.info(
+                "all %d updates were made already", self.optimizer_step_limit
+            )
+        # In the middle of an epoch, its validation is still to come.
+        while self.optimizer_step < self.optimizer_step_limit or self.step:
+            yield next(self.hparams.epoch_counter)
 
     # Data
 
@@ -104,17 +124,18 @@ class UpdateBrain(sb.Brain):
         loader = self._loader(dataset, self.train_sampler)
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("dataloader-TRAIN", loader)
+        num_batches = len(self.train_sampler.batches)
+        per_update = self.grad_accumulation_factor * self.num_processes
         logger.info(
-            "an update sees %.1f s of audio: %d process(es) x %d micro-batch"
-            "(es) of up to %.1f s; %d updates are %.1f passes over %.2f h",
+            "an update sees up to %.1f s of audio: %d process(es) x %d "
+            "micro-batch(es) of up to %.1f s; %d updates are %.1f passes over "
+            "%.2f h",
             self.hparams.batch_seconds,
             self.num_processes,
             self.grad_accumulation_factor,
             self.micro_batch_seconds,
             self.optimizer_step_limit,
-            self.optimizer_step_limit
-            * self.hparams.batch_seconds
-            / sum(durations),
+            self.optimizer_step_limit * per_update / num_batches,
             sum(durations) / 3600,
         )
         return loader

@@ -12,8 +12,10 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CTCTextEncoder
+from speechbrain.utils.distributed import if_main_process
 from torchaudio.functional import resample
 
+from d2v_sb.atomic import replacing
 from d2v_sb.errors import DataError
 from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.presets import SAMPLE_RATE
@@ -94,7 +96,7 @@ def letter_encoder(alphabet):
     return encoder
 
 
-def asr_dataset(csv, encoder, data_folder=None, convert=False):
+def asr_dataset(csv, encoder, convert=False):
     """A dataset of waveforms, letters and words.
 
     Arguments
@@ -103,8 +105,6 @@ def asr_dataset(csv, encoder, data_folder=None, convert=False):
         With ID, duration (s), wav, wrd.
     encoder : CTCTextEncoder
         Labels of the letters.
-    data_folder : str, optional
-        Replaces $data_root in the paths.
     convert : bool
         See ``read_audio``.
 
@@ -118,8 +118,12 @@ def asr_dataset(csv, encoder, data_folder=None, convert=False):
     DataError
         If a transcript has letters that the alphabet has not.
     """
-    replacements = {"data_root": data_folder} if data_folder else {}
-    dataset = DynamicItemDataset.from_csv(csv, replacements)
+    if not Path(csv).is_file():
+        raise DataError(
+            f"there is no {csv}: it is made from the corpus, leave out "
+            "--skip_prep"
+        )
+    dataset = DynamicItemDataset.from_csv(csv)
     _check_letters(dataset, encoder, csv)
 
     @sb.utils.data_pipeline.takes("wav")
@@ -162,6 +166,9 @@ def drop_unalignable(dataset, conv_feature_layers, save_to):
     DataError
         If nothing is left.
     """
+    path = Path(save_to)
+    if if_main_process():
+        path.unlink(missing_ok=True)  # of an earlier run
     dropped = set()
     for name in dataset.data_ids:
         row = dataset.data[name]
@@ -174,8 +181,9 @@ def drop_unalignable(dataset, conv_feature_layers, save_to):
         return dataset
     if len(dropped) == len(dataset):
         raise DataError("every utterance is too short for its transcript")
-    path = Path(save_to)
-    path.write_text("\n".join(sorted(dropped)) + "\n", encoding="utf-8")
+    if if_main_process():
+        with replacing(path) as beside:
+            beside.write_text("\n".join(sorted(dropped)) + "\n")
     logger.warning(
         "%d of %d utterances have fewer frames than CTC needs for their "
         "letters and are not trained on; they are listed in %s",

@@ -4,8 +4,13 @@ Authors
  * The d2v_sb developers 2026
 """
 
+from difflib import get_close_matches
+from pathlib import Path
+
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+
+from d2v_sb.errors import UserError
 
 
 def read_plain(path, overrides=""):
@@ -26,6 +31,11 @@ def read_plain(path, overrides=""):
     dict
         Values by key; objects are left as the YAML has them.
 
+    Raises
+    ------
+    UserError
+        If there is no such file, or an override is no key of it.
+
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.yaml"
@@ -33,6 +43,26 @@ def read_plain(path, overrides=""):
     >>> read_plain(path, "a: 2")["b"]
     '2/x'
     """
+    if not Path(path).is_file():
+        raise UserError(f"no such hparams file: {path}")
+    plain = YAML(typ="rt")
     with open(path, encoding="utf-8") as stream:
+        known = list(plain.load(stream))
+        stream.seek(0)
+        _check_names(path, known, overrides)
         text = resolve_references(stream, overrides)
-    return YAML(typ="rt").load(text)
+    return plain.load(text)
+
+
+def _check_names(path, known, overrides):
+    """A mistyped option is said before anything is done."""
+    if isinstance(overrides, str):
+        overrides = YAML(typ="safe").load(overrides) or {}
+    for name in overrides:
+        if name not in known:
+            close = get_close_matches(name, known)
+            meant = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise UserError(
+                f"--{name} is neither a key of {path} nor an option of "
+                f"SpeechBrain's{meant}"
+            )

@@ -144,5 +144,6 @@ def export_ctc(folder, model, tokenizer):
     with replacing(folder) as beside:
         beside.mkdir()
         (beside / "hyperparams.yaml").write_text(text, encoding="utf-8")
-        torch.save(model.state_dict(), beside / "model.ckpt")
+        weights = {k: v.cpu() for k, v in model.state_dict().items()}
+        torch.save(weights, beside / "model.ckpt")
         tokenizer.save(beside / "tokenizer.ckpt")

@@ -11,9 +11,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import os
-
 import torch
+from speechbrain.utils.distributed import get_rank
 
 
 def sample_span_mask(
@@ -145,8 +144,8 @@ class FeatureMasking:
         """
         # Every process of a run has the same seed: without its rank all of
         # them would hide the same frames.
-        rank = int(os.environ.get("RANK", 0))
-        mixed = hash((int(seed), int(step), rank)) & 0x7FFFFFFFFFFFFFFF
+        mixed = hash((int(seed), int(step), get_rank() or 0))
+        mixed &= 0x7FFFFFFFFFFFFFFF
         self._generator = torch.Generator().manual_seed(mixed)
 
     # Random numbers from a generator on the CPU can not be compiled.

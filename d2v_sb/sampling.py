@@ -10,6 +10,8 @@ from itertools import islice
 
 from torch.utils.data import Sampler
 
+from d2v_sb.errors import UserError
+
 # It logs the same two lines for each pass over the data.
 logging.getLogger("speechbrain.dataio.sampler").setLevel(logging.WARNING)
 
@@ -35,7 +37,7 @@ def plan_accumulation(batch_seconds, gpu_batch_seconds, num_processes):
 
     Raises
     ------
-    ValueError
+    UserError
         If a number is not positive.
 
     Example
@@ -48,7 +50,7 @@ def plan_accumulation(batch_seconds, gpu_batch_seconds, num_processes):
         ("gpu_batch_seconds", gpu_batch_seconds),
     ):
         if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
+            raise UserError(f"{name} must be positive, got {value}")
     share = batch_seconds / num_processes
     accumulation = max(1, math.ceil(share / gpu_batch_seconds - 1e-9))
     return share / accumulation, accumulation

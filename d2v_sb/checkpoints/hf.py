@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from d2v_sb.atomic import replacing
@@ -254,7 +253,9 @@ def _read_weights(folder):
             return weights
         if pickled.is_file():
             return torch.load(pickled, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
         raise CheckpointError(
             f"the weights in {folder} can not be read ({error}); the file is "
             "damaged or cut short, fetch it again"

@@ -4,7 +4,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -89,8 +88,9 @@ def _load_file(path, dictionary):
             weights_only=True,
             mmap=zipfile.is_zipfile(path),
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
-        # Pickled options, or damage: fairseq's reader tells which.
+    except Exception:
+        # Pickled options, or damage, which can fail in any way at all:
+        # fairseq's reader tells which.
         return load_fairseq(path, dictionary)
     if isinstance(content, dict) and "model" not in content:
         checkpoint = from_state_dict(content, path)

@@ -39,9 +39,8 @@ class CTCBrain(FineTuningBrain):
     def compute_forward(self, batch, stage):
         """Waveforms to log-probabilities (B, T, V)."""
         wavs, wav_lens = batch.sig
-        return self.modules.model(
-            wavs.to(self.device), wav_lens.to(self.device)
-        )
+        # Lengths stay on the host, where the encoder reads them.
+        return self.modules.model(wavs.to(self.device), wav_lens)
 
     def compute_objectives(self, log_probs, batch, stage):
         """The CTC loss; outside training also the errors of the hypotheses."""

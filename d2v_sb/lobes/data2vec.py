@@ -118,6 +118,7 @@ class Data2VecAudio(Data2VecEncoder):
         self.freeze_feature_extractor = freeze_feature_extractor
         self.freeze_layers = freeze_layers
         self.freeze_finetune_updates = freeze_finetune_updates
+        self._num_updates = 0
         self._set_frozen(freeze or freeze_finetune_updates > 0)
 
     @property
@@ -181,6 +182,7 @@ class Data2VecAudio(Data2VecEncoder):
             caller must wrap it anew: DDP ignores for ever what was frozen
             when it was wrapped.
         """
+        self._num_updates = num_updates
         waits = self.frozen and not self.freeze
         if not waits or num_updates < self.freeze_finetune_updates:
             return False
@@ -216,7 +218,8 @@ class Data2VecAudio(Data2VecEncoder):
     @freeze.setter
     def freeze(self, value):
         self._freeze = value
-        self._set_frozen(value)
+        waits = self._num_updates < self.freeze_finetune_updates
+        self._set_frozen(value or waits)
 
 
 def _override(loaded, overrides):

@@ -253,6 +253,7 @@ class TransformerEncoder(nn.Module):
                 ffns.append(ffn)
         return Context(x, tuple(hiddens), tuple(ffns))
 
+    @torch.compiler.disable
     def _drops(self, layer):
         """Whether LayerDrop skips this block now; a frozen one, never."""
         if not layer.training or self.layerdrop <= 0:

@@ -31,13 +31,12 @@ from d2v_sb.manifest import as_list
 
 
 def main(arguments):
-    """Prepare, train, test, export."""
+    """Prepare, train, export, test."""
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
     # The corpus comes before the model: a missing corpus is then known before
     # gigabytes of weights are fetched.
     plain = read_plain(hparams_file, overrides)
-    Path(plain["output_folder"]).mkdir(parents=True, exist_ok=True)
     run_on_main(prepare, args=[plain])
     with open(hparams_file, encoding="utf-8") as stream:
         hparams = load_hyperpyyaml(stream, overrides)
@@ -54,12 +53,14 @@ def main(arguments):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    hparams["epoch_counter"].limit = brain.number_of_epochs
-    brain.fit(
-        hparams["epoch_counter"],
-        brain.train_loader(train),
-        brain.eval_loader(dev),
-    )
+    brain.fit(brain.epochs(), brain.train_loader(train), brain.eval_loader(dev))
+    hparams["checkpointer"].recover_if_possible(min_key="WER")
+    export = [
+        hparams["inference_folder"],
+        hparams["model"],
+        hparams["tokenizer"],
+    ]
+    run_on_main(export_ctc, args=export)
     for name, dataset in tests.items():
         brain.test(name, dataset)
     if hparams["lm_path"]:
@@ -68,20 +69,15 @@ def main(arguments):
         )
         for name, dataset in tests.items():
             brain.test(name, dataset, suffix="_lm")
-    run_on_main(
-        export_ctc,
-        args=[
-            hparams["inference_folder"],
-            hparams["model"],
-            hparams["tokenizer"],
-        ],
-    )
 
 
 def prepare(hparams):
     """Fetches the splits if asked to, and lists them as CSV."""
     names = ("train_splits", "dev_splits", "test_splits")
     splits = {name: as_list(hparams[name]) for name in names}
+    for name in ("train_splits", "dev_splits"):
+        if not splits[name]:
+            raise UserError(f"{name} is empty: the recipe needs at least one")
     if hparams["download"]:
         wanted = [split for part in splits.values() for split in part]
         download_librispeech(hparams["data_folder"], wanted)
@@ -119,3 +115,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except UserError as error:
         sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. The same command goes on from the checkpoint.")

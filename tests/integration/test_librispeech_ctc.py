@@ -71,6 +71,22 @@ def test_missing_weights_are_said_after_the_corpus_was_found(
     assert "facebook/data2vec-audio-large is not on this mach" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "option, hint",
+    [
+        ({"batch_secs": 4}, "did you mean batch_seconds"),
+        ({"dev_splits": "[]"}, "dev_splits is empty"),
+        ({"gpu_batch_seconds": 0}, "gpu_batch_seconds must be positive"),
+        ({"encoder": "bse"}, "Known names: tiny, base, large"),
+    ],
+)
+def test_a_wrong_option_is_one_message(noise_corpus, tmp_path, option, hint):
+    result = run(recipe_command(noise_corpus, tmp_path, **option))
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout
+    assert hint in result.stdout
+
+
 def test_letters_outside_the_alphabet_are_named(noise_corpus, tmp_path):
     command = recipe_command(
         noise_corpus, tmp_path, alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -192,6 +208,27 @@ def test_a_killed_run_goes_on_to_what_it_would_have_become(
     assert "Loading a checkpoint" in result.stdout
     expected, resumed = final_weights(whole), final_weights(killed)
     assert all(torch.equal(resumed[k], expected[k]) for k in expected)
+
+
+def test_a_finished_run_can_be_made_longer(noise_corpus, tmp_path):
+    for updates in (4, 4, 9):
+        command = recipe_command(
+            noise_corpus,
+            tmp_path,
+            number_of_updates=updates,
+            validate_interval_updates=3,
+        )
+        assert run(command).returncode == 0
+    lines = (tmp_path / "train_log.txt").read_text().splitlines()
+    updates = [line.split(",")[0] for line in lines]
+    tests = ["split: test-clean"]
+    assert updates == [
+        *["update: 3", "update: 4"],
+        *tests,
+        *tests,  # the same command again makes no update
+        *["update: 7", "update: 9"],
+        *tests,
+    ]
 
 
 def test_two_processes_train_with_layerdrop_and_a_frozen_phase(
