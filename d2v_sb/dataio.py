@@ -21,6 +21,8 @@ from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.presets import SAMPLE_RATE
 
 logger = logging.getLogger(__name__)
+# It warns that a label encoder is filled again each time a checkpoint is read.
+logging.getLogger("speechbrain.dataio.encoder").setLevel(logging.ERROR)
 
 
 def read_audio(path, convert=False):

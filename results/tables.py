@@ -11,6 +11,7 @@ Authors
 import csv
 import sys
 from pathlib import Path
+from statistics import median
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
@@ -41,7 +42,7 @@ def table():
 def spread(rows, name):
     """The median, and the range where there are several seeds."""
     values = sorted(float(row[name]) for row in rows)
-    middle = values[len(values) // 2]
+    middle = median(values)
     if len(values) == 1:
         return f"{middle:.1f}"
     return f"{middle:.1f} ({values[0]:.1f} to {values[-1]:.1f})"
