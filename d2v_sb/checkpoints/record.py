@@ -41,11 +41,11 @@ class Checkpoint:
     path: str
     kind: str
     config: EncoderConfig
-    encoder: dict = None
-    ctc_head: dict = None
-    vocabulary: list = None
-    predictor: dict = None
-    teacher: dict = None
+    encoder: dict | None = None
+    ctc_head: dict | None = None
+    vocabulary: list | None = None
+    predictor: dict | None = None
+    teacher: dict | None = None
     training_config: dict = field(default_factory=dict)
 
     def __post_init__(self):
