@@ -90,7 +90,10 @@ class UpdateBrain(sb.Brain):
             )
         # In the middle of an epoch, its validation is still to come.
         while self.optimizer_step < self.optimizer_step_limit or self.step:
-            yield next(self.hparams.epoch_counter)
+            counter = self.hparams.epoch_counter
+            # Updates end a run; skipped ones must not use up its epochs.
+            counter.limit = max(counter.limit, counter.current + 1)
+            yield next(counter)
 
     # Data
 
@@ -187,10 +190,11 @@ class UpdateBrain(sb.Brain):
         finite = bool(torch.isfinite(norm))
         if finite:
             self.scaler.step(optimizer)
+            self.skipped_steps = 0
         else:
             self.skipped_steps += 1
             logger.warning(
-                "update %d skipped: its gradient is not finite (%d so far)",
+                "update %d skipped: its gradient is not finite (%d in a row)",
                 self.optimizer_step,
                 self.skipped_steps,
             )
@@ -198,8 +202,8 @@ class UpdateBrain(sb.Brain):
                 self.scaler.is_enabled()
             ):
                 raise ValueError(
-                    f"{self.skipped_steps} updates had gradients that are not "
-                    "finite; lower the learning rate, or train in fp32 "
+                    f"{self.skipped_steps} updates in a row had gradients that "
+                    "are not finite; lower the learning rate, or train in fp32 "
                     "(--precision fp32)"
                 )
         self.scaler.update()
@@ -219,7 +223,6 @@ class UpdateBrain(sb.Brain):
     def on_stage_start(self, stage, epoch=None):
         """Starts the clock of the stage."""
         super().on_stage_start(stage, epoch)
-        self.skipped_steps = 0
         self._seconds = 0.0
         self._since = time.perf_counter()
 
