@@ -14,6 +14,7 @@ Authors
 
 import argparse
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -126,7 +127,9 @@ def train(options):
     if not sys.stderr.isatty():
         command.append("--noprogressbar")
     print(f"\n$ {shlex.join(command)}\n", flush=True)
-    result = subprocess.run(command, cwd=ROOT)
+    # On busy cores threads that spin while they wait train three times slower.
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    result = subprocess.run(command, cwd=ROOT, env=environment)
     if result.returncode:
         sys.exit(result.returncode)
 
