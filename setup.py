@@ -81,6 +81,9 @@ setup(
         "Topic :: Multimedia :: Sound/Audio :: Speech",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
+    # With it an editable install is a plain path, and the package is found from
+    # the folder above a clone too, where the clone's own name would hide it.
+    package_dir={"": "."},
     packages=find_packages(include=["d2v_sb", "d2v_sb.*"]),
     python_requires=">=3.10",
     install_requires=REQUIRES,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 
 from d2v_sb.errors import UserError
 
@@ -57,7 +58,12 @@ def read_plain(path, overrides=""):
 def _check_names(path, known, overrides):
     """A mistyped option is said before anything is done."""
     if isinstance(overrides, str):
-        overrides = YAML(typ="safe").load(overrides) or {}
+        try:
+            overrides = YAML(typ="safe").load(overrides) or {}
+        except DuplicateKeyError as error:
+            raise UserError(f"an option is given twice: {error.problem}") from (
+                error
+            )
     for name in overrides:
         if name not in known:
             close = get_close_matches(name, known)

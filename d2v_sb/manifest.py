@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import logging
 
 from speechbrain.utils.logger import get_logger
 
@@ -225,7 +226,9 @@ def make_manifest(
     write_rows(path, usable, columns)
     note = f", {len(kept)} to be converted when read" if kept else ""
     note += f" (listed in {bad_path})" if dropped or kept else ""
-    logger.info(_summary(name, usable, len(dropped)) + note)
+    # Seen without any set-up of logging: nobody loses half a corpus unaware.
+    level = logging.WARNING if dropped or kept else logging.INFO
+    logger.log(level, _summary(name, usable, len(dropped)) + note)
 
 
 def _earlier(path, rows, columns, faults, bad_path, on_bad_audio):

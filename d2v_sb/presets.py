@@ -199,8 +199,9 @@ def register_preset(name, config):
 def known_sources():
     """A sentence that lists what ``source`` may be, for error messages."""
     return (
-        f"Known names: {', '.join(PRESETS)} (random weights); "
-        f"{', '.join(HUB_NAMES)} (published weights, fetched from the hub). "
+        f"Known names: {', '.join(PRESETS)} (random weights);\n"
+        f"{', '.join(HUB_NAMES[:4])},\n{', '.join(HUB_NAMES[4:])} "
+        "(published weights, fetched from the hub).\n"
         "Or give the path of a Transformers folder, a fairseq .pt, a "
         ".safetensors or .ckpt of d2v_sb."
     )

@@ -60,11 +60,36 @@ def load_checkpoint(source, save_path=None, dictionary=None):
         return _load_folder(path)
     if path.is_file():
         return _load_file(path, dictionary)
+    check_source(source)
+    return load_hf(fetch_from_hub(source, save_path))
+
+
+def check_source(source):
+    """Refuses what can be no encoder, before any work is done for it.
+
+    Arguments
+    ---------
+    source : str, pathlib.Path or EncoderConfig
+        As for ``load_checkpoint``. A name of the hub is not looked up.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither a known name, a path, nor of the hub's form.
+
+    Example
+    -------
+    >>> check_source("tiny")
+    """
+    if isinstance(source, EncoderConfig) or source in PRESETS:
+        return
+    source = str(source)
+    if Path(source).expanduser().exists():
+        return
     if source.endswith(FILE_ENDINGS) or source.startswith(("/", ".", "~")):
         raise CheckpointError(f"no such file or folder: {source}")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return load_hf(fetch_from_hub(source, save_path))
-    raise CheckpointError(f"unknown encoder {source!r}. {known_sources()}")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise CheckpointError(f"unknown encoder {source!r}. {known_sources()}")
 
 
 def _load_folder(path):

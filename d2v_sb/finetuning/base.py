@@ -20,6 +20,16 @@ class FineTuningBrain(UpdateBrain):
     encoder, which is a part of one of the modules.
     """
 
+    def on_fit_start(self):
+        """Says so where the encoder does not learn yet."""
+        super().on_fit_start()
+        encoder = self.hparams.data2vec
+        if encoder.frozen and not encoder.freeze:
+            logger.info(
+                "the encoder is frozen until update %d",
+                encoder.freeze_finetune_updates,
+            )
+
     def on_fit_batch_start(self, batch, should_step):
         """Draws this batch's masks from (seed, batch, rank); ends the frozen
         phase when it is time."""

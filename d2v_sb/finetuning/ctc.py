@@ -126,6 +126,7 @@ class CTCBrain(FineTuningBrain):
         if stage == sb.Stage.VALID:
             meta = {
                 "update": self.optimizer_step,
+                "of": self.optimizer_step_limit,
                 "lr": self.optimizer.param_groups[0]["lr"],
                 "grad_norm": float(self.grad_norm),
             }

@@ -125,13 +125,14 @@ def find_split(data_folder, split):
         hint = f"Did you mean --data_folder {data_folder / 'LibriSpeech'}? "
     raise DataError(
         f"LibriSpeech split {split!r}: no such folder in {data_folder} "
-        f"(found there: {describe(data_folder)}). {hint}{WAY_OUT}"
+        f"(found there: {describe(data_folder)}). {hint}--train_splits, "
+        f"--dev_splits and --test_splits say which are used. {WAY_OUT}"
     )
 
 
 def describe(folder, limit=10):
-    """First names in a folder, for a message."""
-    names = sorted(path.name for path in folder.iterdir())
+    """First folders in a folder, for a message."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     more = ", ..." if len(names) > limit else ""
     return ", ".join(names[:limit]) + more or "nothing"
 

@@ -23,6 +23,7 @@ from librispeech_download import download_librispeech
 from librispeech_prepare import prepare_librispeech
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
+from d2v_sb.checkpoints import check_source
 from d2v_sb.dataio import asr_dataset, drop_unalignable
 from d2v_sb.errors import UserError
 from d2v_sb.hparams import read_plain
@@ -37,6 +38,7 @@ def main(arguments):
     # The corpus comes before the model: a missing corpus is then known before
     # gigabytes of weights are fetched.
     plain = read_plain(hparams_file, overrides)
+    check_source(plain["encoder"])
     run_on_main(prepare, args=[plain])
     with open(hparams_file, encoding="utf-8") as stream:
         hparams = load_hyperpyyaml(stream, overrides)
@@ -116,4 +118,6 @@ if __name__ == "__main__":
     except UserError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        sys.exit("\nStopped. The same command goes on from the checkpoint.")
+        print("\nStopped. The same command goes on from the last checkpoint,")
+        print("or, where none was saved yet, begins again.")
+        sys.exit(130)

@@ -95,3 +95,10 @@ def test_its_tree_names_what_is_there():
     tree = README.split("## The tree\n")[1].split("```")[1]
     for line in tree.strip().splitlines():
         assert (ROOT / line.split()[0]).exists(), line
+
+
+def test_the_package_is_found_from_the_folder_above_a_clone(tmp_path):
+    """Where the clone's own folder has the package's name."""
+    (tmp_path / "d2v_sb").mkdir()
+    code = "import d2v_sb; print(d2v_sb.__version__)"
+    assert run([sys.executable, "-c", code], tmp_path).returncode == 0
