@@ -20,6 +20,13 @@ MODEL_NAMES = ("data2vec_audio",)
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 CTC_ENCODER = "w2v_encoder.w2v_model."
 CTC_HEAD = "w2v_encoder.proj."
+# What our encoder has no choice of, and data2vec audio neither.
+REQUIRED = {
+    "extractor_mode": "layer_norm",
+    "layer_norm_first": False,
+    "activation_fn": "gelu",
+    "layer_type": "transformer",
+}
 
 
 def load_fairseq(path, dictionary=None):
@@ -139,13 +146,7 @@ def _model_options(path, file):
 
 def _encoder_config(path, model, normalize):
     """fairseq's options are our fields; the rest must be what we build."""
-    required = {
-        "extractor_mode": "layer_norm",
-        "layer_norm_first": False,
-        "activation_fn": "gelu",
-        "layer_type": "transformer",
-    }
-    for name, value in required.items():
+    for name, value in REQUIRED.items():
         if model.get(name, value) != value:
             raise CheckpointError(
                 f"{path}: {name}={model[name]!r} is not an architecture of "

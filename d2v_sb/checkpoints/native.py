@@ -1,15 +1,18 @@
 """Our own files: a ``.safetensors``, and the ``.ckpt`` that SpeechBrain writes.
 
 Both hold the architecture beside the weights: the first in its metadata, the
-second as the lobe's extra state.
+second as the lobe's extra state. In a checkpoint of a pretraining run the
+teacher has a file of its own.
 
 Authors
  * The d2v_sb developers 2026
 """
 
 import json
+import zipfile
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from speechbrain.dataio.encoder import CTCTextEncoder
@@ -24,9 +27,13 @@ VERSION = "1"
 PARTS = ("ctc_head", "predictor", "teacher")
 EXTRA_STATE = "_extra_state"
 LABELS = "tokenizer.ckpt"
+# What a checkpoint of a pretraining run holds.
+STUDENT_CKPT = "student.ckpt"
+TEACHER_CKPT = "teacher.ckpt"
+TEACHER = "transformer."
 
 
-def save_native(checkpoint, path):
+def save_native(checkpoint, path, dtype=None):
     """Writes one ``.safetensors`` with all that the checkpoint holds.
 
     Arguments
@@ -35,6 +42,14 @@ def save_native(checkpoint, path):
         What to write.
     path : str or pathlib.Path
         The file; one that is there already is replaced once all is written.
+    dtype : torch.dtype, optional
+        Of the weights in the file, float32 if not given. They are read as
+        float32 in any case.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is too large for `dtype`.
     """
     tensors = dict(checkpoint.encoder)
     for part in PARTS:
@@ -49,8 +64,22 @@ def save_native(checkpoint, path):
     if checkpoint.vocabulary is not None:
         metadata["vocabulary"] = json.dumps(checkpoint.vocabulary)
     tensors = {name: value.contiguous() for name, value in tensors.items()}
+    if dtype is not None:
+        tensors = _cast(checkpoint, tensors, dtype)
     with replacing(path) as beside:
         save_file(tensors, beside, metadata=metadata)
+
+
+def _cast(checkpoint, tensors, dtype):
+    """The tensors in another precision, which must hold them."""
+    cast = {name: value.to(dtype) for name, value in tensors.items()}
+    for name, value in cast.items():
+        if not value.isfinite().all():
+            raise CheckpointError(
+                f"{checkpoint.path}: {name} has values that {dtype} does not "
+                "hold; write it in float32"
+            )
+    return cast
 
 
 def load_native(path):
@@ -106,19 +135,26 @@ def load_native(path):
 
 
 def from_state_dict(state_dict, path):
-    """The encoder, and the CTC head, in a ``.ckpt`` of SpeechBrain's.
+    """The encoder, and what stands on it, in a ``.ckpt`` of SpeechBrain's.
+
+    A student's predictor comes with it, and the teacher that lies beside it.
 
     Arguments
     ---------
     state_dict : dict
         Of a ``Data2VecAudio``, or of a module that holds one.
     path : str or pathlib.Path
-        Where it was read, for messages.
+        Where it was read, for messages and for what lies beside it.
 
     Returns
     -------
     Checkpoint or None
         None if no encoder of ours is in it.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, or what lies beside is damaged.
     """
     found = [k for k in state_dict if k.endswith(EXTRA_STATE)]
     if len(found) != 1:
@@ -133,19 +169,52 @@ def from_state_dict(state_dict, path):
         if name.startswith(prefix) and name != found[0]
     }
     # CTCModel's head, a SpeechBrain Linear, and the labels saved beside it.
-    head = {
-        name: state_dict[f"head.w.{name}"]
-        for name in ("weight", "bias")
-        if f"head.w.{name}" in state_dict
-    }
+    head = _affine(state_dict, "head.w.")
+    beside = Path(path).parent
+    student = any(name.startswith("predictor.") for name in state_dict)
     return Checkpoint(
         str(path),
         "d2v_sb, SpeechBrain",
         config,
         encoder,
         ctc_head=head or None,
-        vocabulary=_read_labels(Path(path).parent / LABELS) if head else None,
+        vocabulary=_read_labels(beside / LABELS) if head else None,
+        # LinearPredictor's; of others there is no place for the weights.
+        predictor=_affine(state_dict, "predictor.linear.") or None,
+        teacher=_read_teacher(beside / TEACHER_CKPT) if student else None,
     )
+
+
+def _affine(state_dict, prefix):
+    """Weight and bias of a linear layer, as far as they are there."""
+    return {
+        name: state_dict[prefix + name]
+        for name in ("weight", "bias")
+        if prefix + name in state_dict
+    }
+
+
+def _read_teacher(path):
+    """The teacher's transformer from the file of its whole module."""
+    if not path.is_file():
+        return None
+    try:
+        state_dict = torch.load(
+            path,
+            map_location="cpu",
+            weights_only=True,
+            mmap=zipfile.is_zipfile(path),
+        )
+        return {
+            name.removeprefix(TEACHER): value
+            for name, value in state_dict.items()
+            if name.startswith(TEACHER)
+        }
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise CheckpointError(
+            f"{path} can not be read ({error}); it is damaged or cut short. "
+            "To load the student beside it alone, move it away"
+        ) from error
 
 
 def _read_labels(path):

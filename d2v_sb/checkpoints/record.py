@@ -4,15 +4,18 @@ Authors
  * The d2v_sb developers 2026
 """
 
-from dataclasses import dataclass, field
+import dataclasses
 
 import torch
 
 from d2v_sb.errors import CheckpointError
 from d2v_sb.presets import EncoderConfig
 
+# Whose transformer an encoder gets.
+CHOICES = ("student", "teacher")
 
-@dataclass
+
+@dataclasses.dataclass
 class Checkpoint:
     """The contents of a checkpoint under our names.
 
@@ -46,7 +49,7 @@ class Checkpoint:
     vocabulary: list | None = None
     predictor: dict | None = None
     teacher: dict | None = None
-    training_config: dict = field(default_factory=dict)
+    training_config: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if self.encoder is None:
@@ -73,6 +76,58 @@ class Checkpoint:
                     f"{self.path}: the CTC head has {V} outputs, but its "
                     f"vocabulary has {len(self.vocabulary)} tokens"
                 )
+
+    def choose(self, weights):
+        """Chooses whose transformer the encoder gets.
+
+        The teacher has no conv stack, projection or mask embedding: these are
+        the student's in any case (fairseq: load_ema).
+
+        Arguments
+        ---------
+        weights : str
+            "student" or "teacher".
+
+        Returns
+        -------
+        Checkpoint
+            Itself, or a copy with the teacher's transformer in the encoder
+            and all else as it is.
+
+        Raises
+        ------
+        CheckpointError
+            If it holds no teacher and the teacher's weights are asked for.
+        ValueError
+            If `weights` is neither.
+
+        Example
+        -------
+        >>> from d2v_sb.checkpoints import load_checkpoint
+        >>> load_checkpoint("tiny").choose("student").kind
+        'random weights'
+        """
+        if weights not in CHOICES:
+            raise ValueError(
+                f"weights={weights!r} is neither of {', '.join(CHOICES)}"
+            )
+        if weights == "student":
+            return self
+        if self.teacher is None:
+            raise CheckpointError(
+                f"{self.path} ({self.kind}) holds no teacher: take the "
+                "student's weights, or name a pretrained checkpoint that has "
+                "both, such as the folder of a pretraining run or a "
+                "pretrained fairseq .pt"
+            )
+        # Copies, because safetensors refuses weights that share memory.
+        transformer = {
+            f"encoder.{name}": value.clone()
+            for name, value in self.teacher.items()
+        }
+        return dataclasses.replace(
+            self, encoder={**self.encoder, **transformer}
+        )
 
     def _checked(self, part, tensors, shapes):
         """The tensors in fp32, if names and shapes are as they must be."""

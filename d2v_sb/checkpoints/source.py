@@ -9,17 +9,25 @@ import zipfile
 from pathlib import Path
 
 import torch
+from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpointer
 
 from d2v_sb.checkpoints.fairseq import load_fairseq
 from d2v_sb.checkpoints.hf import load_hf
 from d2v_sb.checkpoints.hub import fetch_from_hub
-from d2v_sb.checkpoints.native import from_state_dict, load_native
+from d2v_sb.checkpoints.native import STUDENT_CKPT, from_state_dict, load_native
 from d2v_sb.checkpoints.record import Checkpoint
 from d2v_sb.errors import CheckpointError
 from d2v_sb.presets import PRESETS, EncoderConfig, known_sources
 
 # The encoder's file in a checkpoint folder or inference folder of ours.
 ENCODER_CKPT = "model.ckpt"
+# What a pretraining run writes into its output folder once it is done, and the
+# folder of its checkpoints.
+PRETRAINED = "pretrained.safetensors"
+SAVE = "save"
+# Weights that come with this package: d2v_sb/<name> is <name>.safetensors.
+SHIPPED_PREFIX = "d2v_sb/"
+SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 FILE_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
@@ -29,7 +37,8 @@ def load_checkpoint(source, save_path=None, dictionary=None):
     Arguments
     ---------
     source : str, pathlib.Path or EncoderConfig
-        A preset's name or a config (random weights), a path, a hub name.
+        A preset's name or a config (random weights), the name of weights
+        that come with the package, a path, a hub name.
     save_path : str, optional
         Folder in which weights from the hub are kept.
     dictionary : str, optional
@@ -55,7 +64,7 @@ def load_checkpoint(source, save_path=None, dictionary=None):
     source = str(source)
     if source in PRESETS:
         return Checkpoint(source, "random weights", PRESETS[source])
-    path = Path(source).expanduser()
+    path = shipped_weights().get(source) or Path(source).expanduser()
     if path.is_dir():
         return _load_folder(path)
     if path.is_file():
@@ -84,23 +93,70 @@ def check_source(source):
     if isinstance(source, EncoderConfig) or source in PRESETS:
         return
     source = str(source)
-    if Path(source).expanduser().exists():
+    if source in shipped_weights() or Path(source).expanduser().exists():
         return
     if source.endswith(FILE_ENDINGS) or source.startswith(("/", ".", "~")):
         raise CheckpointError(f"no such file or folder: {source}")
+    # Never the hub's: who owns that name there is not known.
+    if source.startswith(SHIPPED_PREFIX):
+        raise CheckpointError(
+            f"d2v_sb comes without weights of the name {source!r}; it has "
+            f"{', '.join(shipped_weights()) or 'none'}. {known_sources()}"
+        )
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise CheckpointError(f"unknown encoder {source!r}. {known_sources()}")
+
+
+def shipped_weights():
+    """Weights that come with this package.
+
+    Returns
+    -------
+    dict
+        Their files by name, such as "d2v_sb/small".
+
+    Example
+    -------
+    >>> "d2v_sb/another" in shipped_weights()
+    False
+    """
+    files = sorted(SHIPPED_FOLDER.glob("*.safetensors"))
+    return {SHIPPED_PREFIX + file.stem: file for file in files}
 
 
 def _load_folder(path):
     if (path / "config.json").is_file():
         return load_hf(path)
-    if (path / ENCODER_CKPT).is_file():
-        return _load_file(path / ENCODER_CKPT, None)
+    for name in (PRETRAINED, ENCODER_CKPT, STUDENT_CKPT):
+        if (path / name).is_file():
+            return _load_file(path / name, None)
+    newest = _newest_student(path / SAVE)
+    if newest is not None:
+        return _load_file(newest, None)
     raise CheckpointError(
-        f"{path} holds neither config.json (a Transformers folder) nor "
-        f"{ENCODER_CKPT} (a checkpoint of SpeechBrain's with our encoder)"
+        f"{path} holds neither config.json (a Transformers folder), "
+        f"{PRETRAINED} (a pretraining run's output), {ENCODER_CKPT} or "
+        f"{STUDENT_CKPT} (a checkpoint of SpeechBrain's with our encoder) nor "
+        f"{SAVE}/{CKPT_PREFIX}+*/{STUDENT_CKPT} (a pretraining run that goes "
+        "on). Of a fine-tuning run name a checkpoint or its inference folder"
     )
+
+
+def _newest_student(folder):
+    """The student in a pretraining run's newest checkpoint, or None."""
+    if not folder.is_dir():
+        return None
+    student = Path(STUDENT_CKPT).stem
+    try:
+        newest = Checkpointer(folder).find_checkpoint(
+            ckpt_predicate=lambda checkpoint: student in checkpoint.paramfiles
+        )
+    except Exception as error:  # a damaged description fails in many ways
+        raise CheckpointError(
+            f"the descriptions of the checkpoints in {folder} can not be read "
+            f"({type(error).__name__}: {error}): name one of its folders"
+        ) from error
+    return newest and newest.path / STUDENT_CKPT
 
 
 def _load_file(path, dictionary):

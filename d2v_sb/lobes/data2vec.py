@@ -33,7 +33,9 @@ class Data2VecAudio(Data2VecEncoder):
         Random weights: "tiny", "base", "large", a registered preset's name,
         or an ``EncoderConfig``. Trained ones: a hub name such as
         "facebook/data2vec-audio-large", a Transformers folder, a fairseq
-        ``.pt``, or a ``.safetensors`` or ``.ckpt`` of ours.
+        ``.pt``, a ``.safetensors`` or ``.ckpt`` of ours, a pretraining run's
+        output folder, or the name of weights that come with the package,
+        "d2v_sb/<name>".
     save_path : str, optional
         Folder in which weights from the hub are kept.
     output_norm : bool
@@ -60,6 +62,9 @@ class Data2VecAudio(Data2VecEncoder):
     masking : FeatureMasking, optional
         Time and channel masking of features in training. Nothing is masked
         in front of frozen blocks.
+    weights : str
+        "student", or "teacher" for a pretrained checkpoint's teacher: its
+        transformer on the student's conv stack and projection.
     **overrides
         Fields of ``EncoderConfig``. On top of trained weights only
         regularisation may change, e.g. ``encoder_layerdrop=0.1``.
@@ -67,7 +72,8 @@ class Data2VecAudio(Data2VecEncoder):
     Raises
     ------
     CheckpointError
-        If `source` is unknown, damaged, of another model, or incomplete.
+        If `source` is unknown, damaged, of another model, or incomplete, or
+        holds no teacher and its weights are asked for.
     ValueError
         If an override changes what the weights mean, or an option is unknown.
 
@@ -94,9 +100,10 @@ class Data2VecAudio(Data2VecEncoder):
         padding="exact",
         checkpoint_activations=False,
         masking=None,
+        weights="student",
         **overrides,
     ):
-        loaded = load_checkpoint(source, save_path)
+        loaded = load_checkpoint(source, save_path).choose(weights)
         config = _override(loaded, overrides)
         super().__init__(config, padding, checkpoint_activations)
         if loaded.encoder is not None:

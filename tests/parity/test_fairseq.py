@@ -16,7 +16,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from speechbrain.nnet.linear import Linear
 
-from d2v_sb.checkpoints import load_checkpoint, save_hf, save_native
+from d2v_sb.checkpoints import (
+    load_checkpoint,
+    save_fairseq,
+    save_hf,
+    save_native,
+)
 from d2v_sb.errors import CheckpointError
 from d2v_sb.lobes import CTCModel, Data2VecAudio, WeightedData2Vec
 from d2v_sb.lobes.feature_extractor import normalise_waveform
@@ -223,6 +228,7 @@ def test_dictionary_of_another_size_is_refused(reference, tmp_path):
 FORMATS = (
     "args",
     "final_proj.0",
+    "fairseq",
     "native",
     "hf",
     "lobe.ckpt",
@@ -247,6 +253,8 @@ def formats(reference, tmp_path_factory):
     paths["final_proj.0"] = folder / "released.pt"
     torch.save(file, paths["final_proj.0"])
 
+    paths["fairseq"] = folder / "written.pt"
+    save_fairseq(checkpoint, paths["fairseq"])
     paths["native"] = folder / "encoder.safetensors"
     save_native(checkpoint, paths["native"])
     paths["hf"] = folder / "hf"
@@ -302,7 +310,7 @@ def test_weights_are_those_of_the_file(reference, encoder):
         assert torch.equal(ours[name], file[theirs]), name
 
 
-@pytest.mark.parametrize("name", ("args", "final_proj.0", "native"))
+@pytest.mark.parametrize("name", ("args", "final_proj.0", "fairseq", "native"))
 def test_teacher_and_predictor_travel_along(reference, formats, name):
     expected = load_checkpoint(reference / PRETRAINED[0])
     out = load_checkpoint(formats[name])
@@ -322,6 +330,55 @@ def test_teacher_is_not_the_student(reference):
     assert len(checkpoint.teacher) == len(file["_ema"])
     predictor = checkpoint.predictor["weight"]
     assert torch.equal(predictor, file["final_proj.weight"])
+
+
+def test_what_we_write_for_fairseq_is_what_fairseq_wrote(reference, formats):
+    """Plain data, of the same names, options and weights."""
+    written = torch.load(formats["fairseq"], weights_only=True)
+    theirs = torch.load(reference / PRETRAINED[0], weights_only=False)
+    assert written.keys() == theirs.keys()
+    ours, model = written["model"], theirs["model"]
+    ema, their_ema = ours.pop("_ema"), model.pop("_ema")
+    for found, expected in ((ours, model), (ema, their_ema)):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[name].dtype == torch.float32
+            assert torch.equal(found[name], value), name
+    # Tuples have become lists.
+    expected = {**theirs["cfg"], "model": dict(theirs["cfg"]["model"])}
+    expected["model"]["latent_temp"] = [2, 0.5, 0.999995]
+    assert written["cfg"] == expected
+    history, their_history = (
+        file["optimizer_history"][-1] for file in (written, theirs)
+    )
+    assert history.keys() == their_history.keys()
+
+
+def test_options_that_were_args_become_cfg(reference, tmp_path):
+    """fairseq wants more of cfg than of args: a task, and what is None."""
+    checkpoint = load_checkpoint(reference / PRETRAINED[1])
+    save_fairseq(checkpoint, tmp_path / "a.pt")
+    file = torch.load(tmp_path / "a.pt", weights_only=True)
+    args = checkpoint.training_config["args"]
+    assert file["args"] is None
+    assert {**args, **file["cfg"]["model"]} == file["cfg"]["model"]
+    assert file["cfg"]["task"]["_name"] == "audio_pretraining"
+    assert file["cfg"]["task"]["normalize"] is True
+    assert {"criterion", "lr_scheduler"} <= set(file["cfg"])
+
+
+def test_weights_of_the_teacher_compute_something_else(reference, recorded):
+    """By far, and from the same frames: fairseq's load_ema."""
+    source = str(reference / PRETRAINED[0])
+    encoder = Data2VecAudio(source, weights="teacher").eval()
+    ema = torch.load(source, weights_only=False)["model"]["_ema"]
+    expected = ema["pos_conv.4.0.weight"]
+    assert torch.equal(
+        encoder.encoder.positions.layers[4].conv.weight, expected
+    )
+    errors = errors_alone(encoder, recorded)
+    assert errors["projected"] < TOLERANCE
+    assert errors["features"] > 100 * TOLERANCE
 
 
 def test_ctc_head_and_vocabulary_survive_every_format(reference, tmp_path):

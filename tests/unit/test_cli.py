@@ -94,7 +94,87 @@ def test_from_transformers_back_to_native_changes_no_weight(
     assert same(found.ctc_head, expected.ctc_head)
 
 
-@pytest.mark.parametrize("target", ["hf", "native"])
+@pytest.mark.parametrize("name", FILES[:2])
+def test_fairseqs_form_holds_all_that_a_pretrained_source_holds(
+    reference, tmp_path, name
+):
+    source, path = reference / f"{name}.pt", tmp_path / "a.pt"
+    result = call("convert", source, path, "--to", "fairseq")
+    assert result.exit_code == 0 and f"{source} -> {path}" in result.output
+    assert "fine-tune" not in result.output
+    found, expected = load_checkpoint(path), load_checkpoint(source)
+    for part in PARTS:
+        assert same(getattr(found, part), getattr(expected, part)), part
+    assert found.config == expected.config
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fairseq_is_told_what_it_can_not_do_with_an_encoder_alone(
+    reference, tmp_path
+):
+    source, folder = reference / "fairseq_v1_tiny.pt", tmp_path / "folder"
+    call("convert", source, folder, "--to", "hf")
+    path = tmp_path / "a.pt"
+    result = call("convert", folder, path, "--to", "fairseq")
+    assert result.exit_code == 0
+    assert "no predictor and no teacher: fairseq can fine-" in result.output
+    found, expected = load_checkpoint(path), load_checkpoint(source)
+    assert same(found.encoder, expected.encoder)
+
+
+def test_a_ctc_model_is_not_written_in_fairseqs_form(reference, tmp_path):
+    source, path = reference / "fairseq_v1_tiny_ctc.pt", tmp_path / "a.pt"
+    said = refused("convert", source, path, "--to", "fairseq")
+    assert "CTC head" in said and "--to native" in said
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("target", ["hf", "native", "fairseq"])
+def test_the_encoder_written_is_the_one_chosen(reference, tmp_path, target):
+    """And the other parts that the target has are there as before."""
+    source = reference / "fairseq_v1_tiny.pt"
+    ending = {"native": ".safetensors", "fairseq": ".pt"}.get(target, "")
+    expected = load_checkpoint(source)
+    for weights in ("student", "teacher"):
+        path = tmp_path / f"{weights}{ending}"
+        words = ("convert", source, path, "--to", target, "--weights", weights)
+        result = call(*words)
+        assert result.exit_code == 0
+        found = load_checkpoint(path)
+        assert same(found.encoder, expected.choose(weights).encoder)
+        if target == "hf":
+            left_out = "left out: the teacher" in result.output
+            assert left_out == (weights == "student")
+        else:
+            assert same(found.teacher, expected.teacher)
+            assert same(found.predictor, expected.predictor)
+
+
+def test_a_teacher_that_is_not_there_is_not_converted(reference, tmp_path):
+    source, path = reference / "fairseq_v1_tiny_ctc.pt", tmp_path / "folder"
+    said = refused(
+        *("convert", source, path, "--to", "hf", "--weights", "teacher")
+    )
+    assert str(source) in said and "holds no teacher" in said
+    assert not path.exists()
+
+
+def test_half_precision_is_of_native_files(reference, tmp_path):
+    source = reference / "fairseq_v1_tiny.pt"
+    full, half = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    call("convert", source, full, "--to", "native")
+    assert call("convert", source, half, "--to", "native", "--half").output
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    found, expected = load_checkpoint(half), load_checkpoint(full)
+    rounded = {k: v.half().float() for k, v in expected.encoder.items()}
+    assert same(found.encoder, rounded)
+    for target in ("hf", "fairseq"):
+        path = tmp_path / "other.pt"
+        said = refused("convert", source, path, "--to", target, "--half")
+        assert f"not of --to {target}" in said and not path.exists()
+
+
+@pytest.mark.parametrize("target", ["hf", "native", "fairseq"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_is_there_already_is_not_touched(
     reference, tmp_path, target, kind
@@ -214,14 +294,19 @@ def test_random_weights_and_wrong_endings_are_not_converted(
     source = reference / "fairseq_v1_tiny.pt"
     said = refused("convert", source, tmp_path / "a.pt", "--to", "native")
     assert "ends in .safetensors" in said
+    said = refused("convert", source, tmp_path / "a.bin", "--to", "fairseq")
+    assert "a.bin: a fairseq file ends in .pt" in said
+    said = refused("convert", "tiny", tmp_path / "a.pt", "--to", "fairseq")
+    assert "tiny names an architecture without weights" in said
     assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_can_not_be_written_is_explained(reference, tmp_path):
     (tmp_path / "file").touch()
-    path = tmp_path / "file" / "a.safetensors"
     source = reference / "fairseq_v1_tiny.pt"
-    for target in ("native", "hf"):
+    for target in ("native", "hf", "fairseq"):
+        ending = "pt" if target == "fairseq" else "safetensors"
+        path = tmp_path / "file" / f"a.{ending}"
         said = refused("convert", source, path, "--to", target)
         assert f"{path} was not written" in said
 
