@@ -75,7 +75,7 @@ def replacing(path):
     ['a.txt']
     """
     path = Path(path)
-    try:
+    with explain_refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             prefix=f".{path.name}.",
@@ -90,6 +90,31 @@ def replacing(path):
             except Exception as error:
                 _raise_if_full(path.parent, error)
                 raise
+
+
+@contextlib.contextmanager
+def explain_refusals(path):
+    """Turns what the system refuses to write into a ``DataError``.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        What the block writes.
+
+    Raises
+    ------
+    DataError
+        At an OSError that is one of ``REFUSALS``.
+
+    Example
+    -------
+    >>> with explain_refusals("a.txt"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    d2v_sb.errors.DataError: the disk is full: a.txt was not written ...
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno not in REFUSALS:
             raise

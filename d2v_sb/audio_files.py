@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from speechbrain.utils.distributed import if_main_process
-from tqdm import tqdm
 
 from d2v_sb.atomic import replacing
 from d2v_sb.errors import DataError
+from d2v_sb.journal import stamp
 from d2v_sb.presets import SAMPLE_RATE
+from d2v_sb.progress import Progress
 
 MIN_SAMPLES = 400  # the conv stack's receptive field: less gives no frame
+MIN_SECONDS = MIN_SAMPLES / SAMPLE_RATE
 MAX_SAMPLES = 1 << 40  # libsndfile says 2**63 - 1 where a FLAC says nothing
 UNKNOWN_RIFF_SIZES = (0, 0xFFFFFFFF)  # as written into a pipe
 SHOWN = 20  # bad files that an error message names
@@ -57,8 +58,15 @@ def check_choice(on_bad_audio):
         )
 
 
-def check_audio(files, on_bad_audio="error", name=None, num_workers=None):
-    """Examines files in parallel and sorts them, with a progress bar.
+def check_audio(
+    files,
+    on_bad_audio="error",
+    name=None,
+    num_workers=None,
+    keep_short=False,
+    journal=None,
+):
+    """Examines files in parallel and sorts them, and shows how far it is.
 
     Arguments
     ---------
@@ -67,9 +75,14 @@ def check_audio(files, on_bad_audio="error", name=None, num_workers=None):
     on_bad_audio : str
         Only ``convert`` keeps what could be converted.
     name : str, optional
-        What the progress bar, on a terminal only, says.
+        What the progress is of.
     num_workers : int, optional
         Threads, ``NUM_WORKERS`` by default.
+    keep_short : bool
+        Audio of less than ``MIN_SECONDS`` is no fault: the caller leaves it
+        out.
+    journal : Journal, optional
+        Files that it knows are not opened; the others are noted in it.
 
     Returns
     -------
@@ -86,17 +99,20 @@ def check_audio(files, on_bad_audio="error", name=None, num_workers=None):
     >>> durations, dropped, kept[0].reason
     ({'a': 0.5}, [], '8000 Hz, not 16000')
     """
+
+    def look(file):
+        return examine(*file) if journal is None else recall(*file, journal)
+
     durations, dropped, kept = {}, [], []
-    with ThreadPool(num_workers or NUM_WORKERS) as pool:
-        results = tqdm(
-            pool.imap(lambda file: examine(*file), files, chunksize=16),
-            total=len(files),
-            desc=name,
-            unit="file",
-            disable=not if_main_process() or None,  # None: on a terminal only
-        )
-        # `results` first, or the bar would stop one short of its end.
-        for (seconds, fault), (id_, _) in zip(results, files):
+    with (
+        ThreadPool(num_workers or NUM_WORKERS) as pool,
+        Progress(name, len(files)) as progress,
+    ):
+        results = pool.imap(look, files, chunksize=16)
+        for (id_, _), (seconds, fault) in zip(files, results):
+            progress.update()
+            if keep_short and 0 < seconds < MIN_SECONDS:
+                fault = None
             if fault is not None:
                 if on_bad_audio != "convert" or not fault.convertible:
                     dropped.append(fault)
@@ -104,6 +120,47 @@ def check_audio(files, on_bad_audio="error", name=None, num_workers=None):
                 kept.append(fault)
             durations[id_] = seconds
     return durations, dropped, kept
+
+
+def recall(id_, path, journal):
+    """``examine``, unless the journal knows the file as it is now.
+
+    What can not be used even by conversion is not noted, and so is examined
+    each time: it may have been the disk's fault, or mended in a way that the
+    stamp does not show.
+
+    Arguments
+    ---------
+    id_, path
+        As of ``examine``.
+    journal : Journal
+        Asked, and told.
+
+    Returns
+    -------
+    seconds, fault
+        As of ``examine``.
+
+    Example
+    -------
+    >>> from d2v_sb.journal import Journal
+    >>> folder = getfixture("tmp_path")
+    >>> sf.write(folder / "a.flac", np.zeros(8000), 16000)
+    >>> with Journal(folder / "dev.examined.jsonl") as journal:
+    ...     recall("a", folder / "a.flac", journal)
+    (0.5, None)
+    """
+    # Before the file is opened: it may change while it is.
+    path, now = str(path), stamp(path)
+    known = journal.get(path, now)
+    if known is not None:
+        seconds, reason = known
+        return seconds, Fault(id_, path, reason, True) if reason else None
+    seconds, fault = examine(id_, path)
+    if now is not None and (fault is None or fault.convertible):
+        reason = "" if fault is None else fault.reason
+        journal.add(path, now, seconds, reason)
+    return seconds, fault
 
 
 def examine(id_, path):

@@ -6,6 +6,7 @@ Authors
 
 import csv
 import logging
+from itertools import zip_longest
 
 from speechbrain.utils.logger import get_logger
 
@@ -18,6 +19,7 @@ from d2v_sb.audio_files import (
     write_faults,
 )
 from d2v_sb.errors import DataError
+from d2v_sb.journal import Journal
 
 logger = get_logger(__name__)
 
@@ -43,8 +45,8 @@ def as_list(names):
     return list(dict.fromkeys(names))
 
 
-def read_rows(path, columns):
-    """Reads a CSV.
+def stream_rows(path, columns):
+    """Reads a CSV row by row.
 
     Arguments
     ---------
@@ -52,6 +54,41 @@ def read_rows(path, columns):
         The file.
     columns : list of str
         What its header must be.
+
+    Yields
+    ------
+    dict
+        A row.
+
+    Raises
+    ------
+    DataError
+        If the file is absent or not such a CSV.
+
+    Example
+    -------
+    >>> list(stream_rows("absent.csv", ["ID", "wav"]))
+    Traceback (most recent call last):
+    d2v_sb.errors.DataError: absent.csv is no CSV of ID, wav.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames == columns:
+                yield from reader
+                return
+    except (OSError, UnicodeDecodeError, csv.Error):
+        pass
+    raise DataError(f"{path} is no CSV of {', '.join(columns)}.")
+
+
+def read_rows(path, columns):
+    """Reads a CSV whole.
+
+    Arguments
+    ---------
+    path, columns
+        As of ``stream_rows``.
 
     Returns
     -------
@@ -64,10 +101,8 @@ def read_rows(path, columns):
     True
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            return list(reader) if reader.fieldnames == columns else None
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return list(stream_rows(path, columns))
+    except DataError:
         return None
 
 
@@ -78,7 +113,7 @@ def write_rows(path, rows, columns):
     ---------
     path : str or pathlib.Path
         The file.
-    rows : list of dict
+    rows : iterable of dict
         By column.
     columns : list of str
         The header.
@@ -132,29 +167,37 @@ def merge(paths, target, columns):
     >>> read_rows(folder / "train.csv", ["ID"])
     [{'ID': 'a'}, {'ID': 'b'}]
     """
-    first_seen, rows = {}, []
-    for path in paths:
-        part = read_rows(path, columns)
-        if part is None:
-            raise DataError(f"{path} is no CSV of {', '.join(columns)}.")
-        for row in part:
-            other = first_seen.setdefault(row["ID"], path)
-            if other is not path:
-                raise DataError(
-                    f"{path}: the id {row['ID']!r} is in {other} too. Leave "
-                    "one of these splits out."
-                )
-        rows += part
-    write_rows(target, rows, columns)
+    first_seen = {}
+
+    def rows():
+        for path in paths:
+            for row in stream_rows(path, columns):
+                other = first_seen.setdefault(row["ID"], path)
+                if other is not path:
+                    raise DataError(
+                        f"{path}: the id {row['ID']!r} is in {other} too. "
+                        "Leave one of these splits out."
+                    )
+                yield row
+
+    write_rows(target, rows(), columns)
 
 
 def make_manifest(
-    path, rows, columns, faults=(), on_bad_audio="error", num_workers=None
+    path,
+    rows,
+    columns,
+    faults=(),
+    on_bad_audio="error",
+    num_workers=None,
+    keep_short=False,
 ):
     """Examines the audio of rows and writes those that can be used as a CSV.
 
     A CSV that an earlier run made of the same rows is kept, and the audio is
-    then not opened again. Bad files are listed beside it, ``<name>.bad.txt``.
+    then not opened again. What a run that was killed had examined lies in
+    ``<name>.examined.jsonl`` and is not opened again either, unless it has
+    changed since. Bad files are listed in ``<name>.bad.txt``.
 
     Arguments
     ---------
@@ -171,6 +214,8 @@ def make_manifest(
         ``error``, ``drop`` or ``convert`` (see ``audio_files.ON_BAD_AUDIO``).
     num_workers : int, optional
         Threads that open audio files.
+    keep_short : bool
+        See ``check_audio``.
 
     Raises
     ------
@@ -190,20 +235,25 @@ def make_manifest(
     """
     check_choice(on_bad_audio)
     name, bad_path = path.stem, path.with_suffix(".bad.txt")
+    journal_path = path.with_suffix(".examined.jsonl")
     total = len(rows) + len(faults)
     earlier = _earlier(path, rows, columns, faults, bad_path, on_bad_audio)
     if earlier is not None:
-        num_dropped = total - len(earlier)
+        journal_path.unlink(missing_ok=True)
+        num, seconds = earlier
         note = ", made earlier"
-        if num_dropped:
+        if num < total:
             note += f" (delete {path} to look at the audio again)"
-        logger.info(_summary(name, earlier, num_dropped) + note)
+        logger.info(_summary(name, num, seconds, total - num) + note)
         return
 
     files = [(row["ID"], row["wav"]) for row in rows]
-    durations, dropped, kept = check_audio(
-        files, on_bad_audio, name, num_workers
-    )
+    with Journal(journal_path) as journal:
+        if len(journal):
+            logger.info(f"{name}: {len(journal)} files examined earlier")
+        durations, dropped, kept = check_audio(
+            files, on_bad_audio, name, num_workers, keep_short, journal
+        )
     dropped = [*faults, *dropped]
     # The old CSV goes first: a kill from here on must not leave it beside a
     # list of bad files that is not its own.
@@ -213,41 +263,54 @@ def make_manifest(
         write_faults(bad_path, on_bad_audio, dropped, kept)
     if on_bad_audio == "error" and dropped:
         raise DataError(stop_message(name, dropped, total, bad_path))
-    usable = [
+    if not durations:
+        convertible = sum(fault.convertible for fault in dropped)
+        hint = f" --on_bad_audio convert would keep {convertible} of them."
+        raise DataError(
+            f"{name}: none of its {total} utterances can be used; "
+            f"{bad_path} says why.{hint if convertible else ''}"
+        )
+    usable = (
         {**row, "duration": str(durations[row["ID"]])}
         for row in rows
         if row["ID"] in durations
-    ]
-    if not usable:
-        raise DataError(
-            f"{name}: none of its {total} utterances can be used; "
-            f"{bad_path} says why."
-        )
+    )
     write_rows(path, usable, columns)
+    journal_path.unlink(missing_ok=True)
     note = f", {len(kept)} to be converted when read" if kept else ""
     note += f" (listed in {bad_path})" if dropped or kept else ""
     # Seen without any set-up of logging: nobody loses half a corpus unaware.
     level = logging.WARNING if dropped or kept else logging.INFO
-    logger.log(level, _summary(name, usable, len(dropped)) + note)
+    seconds = sum(durations.values())
+    summary = _summary(name, len(durations), seconds, len(dropped))
+    logger.log(level, summary + note)
 
 
 def _earlier(path, rows, columns, faults, bad_path, on_bad_audio):
-    """Rows of an earlier CSV if, less what it dropped, it is that of today."""
-    earlier = read_rows(path, columns)
+    """Number and seconds of the rows of an earlier CSV if, less what it
+    dropped, it is that of today."""
     dropped = read_dropped(bad_path, on_bad_audio)
-    if earlier is None or dropped is None:
+    if dropped is None:
         return None
     if not all((fault.id, fault.where) in dropped for fault in faults):
         return None
-    wanted = [row for row in rows if (row["ID"], row["wav"]) not in dropped]
-    timeless = [{**row, "duration": None} for row in earlier]
-    same = timeless == [{**row, "duration": None} for row in wanted]
-    return earlier if same else None
+    wanted = (row for row in rows if (row["ID"], row["wav"]) not in dropped)
+    num, seconds = 0, 0.0
+    try:
+        for row, today in zip_longest(stream_rows(path, columns), wanted):
+            if row is None or today is None:
+                return None
+            seconds += float(row["duration"])
+            if row != {**today, "duration": row["duration"]}:
+                return None
+            num += 1
+    except (DataError, TypeError, ValueError):  # absent or damaged
+        return None
+    return num, seconds
 
 
-def _summary(name, rows, num_dropped):
-    hours = sum(float(row["duration"]) for row in rows) / 3600
+def _summary(name, num, seconds, num_dropped):
     return (
-        f"{name}: {len(rows)} utterances, {hours:.2f} hours, "
+        f"{name}: {num} utterances, {seconds / 3600:.2f} hours, "
         f"{num_dropped} dropped"
     )

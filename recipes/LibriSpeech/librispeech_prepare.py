@@ -16,16 +16,12 @@ from speechbrain.utils.logger import get_logger
 from d2v_sb.atomic import remove_left_overs
 from d2v_sb.audio_files import Fault, check_choice
 from d2v_sb.errors import DataError
+from d2v_sb.folders import WAY_OUT, describe, find_split
 from d2v_sb.manifest import as_list, make_manifest, merge
 
 logger = get_logger(__name__)
 
 COLUMNS = ["ID", "duration", "wav", "spk_id", "wrd"]
-WAY_OUT = (
-    "Give the folder that holds the splits with --data_folder, or add "
-    "`--download true` to fetch them from OpenSLR. `make demo` runs without "
-    "the corpus."
-)
 
 
 @dataclass
@@ -108,33 +104,6 @@ def prepare_librispeech(
     for name, parts in merged.items():
         paths = [save_folder / f"{split}.csv" for split in parts]
         merge(paths, save_folder / f"{name}.csv", COLUMNS)
-
-
-def find_split(data_folder, split):
-    """Folder of a split, or a ``DataError`` that says what is there."""
-    folder = data_folder / split
-    if folder.is_dir():
-        return folder
-    if not data_folder.is_dir():
-        raise DataError(
-            f"LibriSpeech split {split!r}: the data folder {data_folder} "
-            f"does not exist. {WAY_OUT}"
-        )
-    hint = ""
-    if (data_folder / "LibriSpeech" / split).is_dir():
-        hint = f"Did you mean --data_folder {data_folder / 'LibriSpeech'}? "
-    raise DataError(
-        f"LibriSpeech split {split!r}: no such folder in {data_folder} "
-        f"(found there: {describe(data_folder)}). {hint}--train_splits, "
-        f"--dev_splits and --test_splits say which are used. {WAY_OUT}"
-    )
-
-
-def describe(folder, limit=10):
-    """First folders in a folder, for a message."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    more = ", ..." if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more or "nothing"
 
 
 def list_split(folder):

@@ -98,7 +98,6 @@ def test_faults_of_the_caller_count(csv, make, opened):
     faults = [Fault("x", "list.txt, line 7", "no such file")]
     with pytest.raises(DataError, match="1 of 5 utter.*\n.*line 7: no such"):
         make(faults=faults)
-    opened.clear()
     assert len(make("drop", faults)) == 4
     assert len(make("drop", faults)) == 4
     assert len(opened) == 4
@@ -161,8 +160,24 @@ def test_another_choice_makes_the_manifest_again(rows, csv, make):
     assert not csv.with_name("dev.bad.txt").exists()
 
 
-def test_full_disk_names_the_file_and_leaves_nothing(csv, make, monkeypatch):
-    """ENOSPC as the kernel gives it, while the CSV is written."""
+@pytest.mark.parametrize("choice, num", [("drop", 3), ("convert", 4)])
+def test_fault_is_not_forgotten_with_the_opening(
+    rows, csv, make, opened, choice, num
+):
+    """What `error` found is what another choice then goes by."""
+    slow(rows[0])
+    with pytest.raises(DataError, match="8000 Hz"):
+        make()
+    assert len(make(choice)) == num
+    assert len(opened) == 4
+    assert "\ta\t" in csv.with_name("dev.bad.txt").read_text()
+
+
+def test_full_disk_names_the_file_and_leaves_no_part(
+    csv, make, opened, monkeypatch
+):
+    """ENOSPC as the kernel gives it, while the CSV is written. What was found
+    is kept, and the audio is not opened again."""
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -171,8 +186,9 @@ def test_full_disk_names_the_file_and_leaves_nothing(csv, make, monkeypatch):
         patch.setattr(os, "fsync", full)
         with pytest.raises(DataError, match="disk is full: .*dev.csv was not"):
             make()
-    assert list(csv.parent.iterdir()) == []
-    assert len(make()) == 4
+    assert [p.name for p in csv.parent.iterdir()] == ["dev.examined.jsonl"]
+    assert len(make()) == 4 == len(opened)
+    assert list(csv.parent.iterdir()) == [csv]
 
 
 def test_summary_says_utterances_hours_and_dropped(rows, make, caplog):

@@ -1,0 +1,69 @@
+"""How far long work on many files is: a bar, or lines in a log.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import logging
+import time
+
+from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.logger import get_logger
+from tqdm import tqdm
+
+logger = get_logger(__name__)
+
+INTERVAL = 30.0  # seconds between lines
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line in the log each half minute.
+
+    Arguments
+    ---------
+    name : str
+        What is being done.
+    total : int, optional
+        Files there are, where that is known.
+
+    Example
+    -------
+    >>> with Progress("finding audio") as progress:
+    ...     progress.update()
+    """
+
+    def __init__(self, name, total=None):
+        self.name = name
+        self.total = total
+        self.done = 0
+        self._begin = self._said = time.monotonic()
+        self._bar = tqdm(
+            total=total,
+            desc=name,
+            unit="file",
+            disable=not if_main_process() or None,  # None: on a terminal only
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+    def update(self):
+        """One more file is done."""
+        self.done += 1
+        self._bar.update()
+        if not self._bar.disable:
+            return
+        now = time.monotonic()
+        if now - self._said >= INTERVAL:
+            self._said = now
+            of = "" if self.total is None else f" of {self.total}"
+            # Recipes prepare before SpeechBrain sets up logging: only a
+            # warning is seen then.
+            logger.log(
+                logging.INFO if logger.hasHandlers() else logging.WARNING,
+                f"{self.name}: {self.done}{of} files, "
+                f"{now - self._begin:.0f} s",
+            )
