@@ -38,6 +38,8 @@ REQUIRES = [
 ]
 
 AV = "av>=12,<19"
+MATPLOTLIB = "matplotlib>=3.7,<4"
+TENSORBOARD = "tensorboard>=2.14,<3"
 TRANSFORMERS = "transformers>=5,<6"
 
 EXTRAS = {
@@ -52,11 +54,15 @@ EXTRAS = {
         "codespell[toml]>=2.3,<3",
         TRANSFORMERS,
         AV,
+        MATPLOTLIB,
+        TENSORBOARD,
     ],
     "demo": [AV],
     # SpeechBrain imports both for beam search with a language model.
     "lm": ["kenlm>=0.2,<1", "pygtrie>=2.5,<3"],
     "hf": [TRANSFORMERS],
+    "plot": [MATPLOTLIB],
+    "tensorboard": [TENSORBOARD],
 }
 
 setup(
@@ -85,6 +91,7 @@ setup(
     # the folder above a clone too, where the clone's own name would hide it.
     package_dir={"": "."},
     packages=find_packages(include=["d2v_sb", "d2v_sb.*"]),
+    package_data={"d2v_sb": ["weights/*"]},
     python_requires=">=3.10",
     install_requires=REQUIRES,
     extras_require=EXTRAS,

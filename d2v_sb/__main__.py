@@ -133,5 +133,22 @@ def inspect(src, as_json, dictionary):
         click.echo(as_text(description))
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "-o",
+    "--output",
+    default="curves.svg",
+    show_default=True,
+    help="The picture: .svg, .png or .pdf.",
+)
+def plot(runs, output):
+    """Draws the curves of pretraining: output folders or their curves.csv."""
+    from d2v_sb.pretraining.plot import plot_curves
+
+    plot_curves({run: run for run in runs}, output)
+    click.echo(output)
+
+
 if __name__ == "__main__":
     main(prog_name="d2v-sb")

@@ -29,7 +29,9 @@ class UpdateBrain(sb.Brain):
     and an `lr_schedule(optimizer, update)`.
 
     `max_grad_norm` covers all parameter groups, and 0 or less turns clipping
-    off. A step whose gradient is not finite is skipped and counted.
+    off. A step whose gradient is not finite is skipped and counted. What is
+    drawn at random in a batch is a function of (seed, `batch_number`), so a run
+    that is resumed draws what it would have drawn.
 
     Arguments
     ---------
@@ -68,7 +70,8 @@ class UpdateBrain(sb.Brain):
         limit = min(limit, int(self.optimizer_step_limit or limit))
         self.optimizer_step_limit = limit
         self.validate_interval = int(self.hparams.validate_interval_updates)
-        self.skipped_steps = 0
+        self.skipped_steps = 0  # in a row
+        self.total_skipped = 0  # since the start or a resumption
         self.grad_norm = torch.tensor(math.nan)  # until the first step
         self._seconds = 0.0
         self._since = time.perf_counter()
@@ -128,7 +131,19 @@ class UpdateBrain(sb.Brain):
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("dataloader-TRAIN", loader)
         num_batches = len(self.train_sampler.batches)
-        per_update = self.grad_accumulation_factor * self.num_processes
+        self.report_plan(num_batches / self.num_processes, sum(durations))
+        return loader
+
+    def report_plan(self, num_batches, seconds):
+        """Says what an update is made of.
+
+        Arguments
+        ---------
+        num_batches : float
+            Micro-batches of one process in a pass over the data.
+        seconds : float
+            Audio of a pass.
+        """
         logger.info(
             "an update sees up to %.1f s of audio: %d process(es) x %d "
             "micro-batch(es) of up to %.1f s; %d updates are %.1f passes over "
@@ -138,10 +153,11 @@ class UpdateBrain(sb.Brain):
             self.grad_accumulation_factor,
             self.micro_batch_seconds,
             self.optimizer_step_limit,
-            self.optimizer_step_limit * per_update / num_batches,
-            sum(durations) / 3600,
+            self.optimizer_step_limit
+            * self.grad_accumulation_factor
+            / num_batches,
+            seconds / 3600,
         )
-        return loader
 
     def eval_loader(self, dataset):
         """A loader of each utterance once, longest first."""
@@ -159,24 +175,45 @@ class UpdateBrain(sb.Brain):
             seed=self.hparams.seed,
         )
 
-    def _loader(self, dataset, batch_sampler):
+    def _loader(self, dataset, batch_sampler, collate_fn=PaddedBatch):
         return make_dataloader(
             dataset,
             batch_sampler=batch_sampler,
             num_workers=self.hparams.num_workers,
-            collate_fn=PaddedBatch,
+            collate_fn=collate_fn,
             pin_memory=self.device_type == "cuda",
         )
 
     # Steps
 
-    def on_fit_batch_start(self, batch, should_step):
-        """Sets the learning rate of this update and counts its audio."""
-        super().on_fit_batch_start(batch, should_step)
-        self.hparams.lr_schedule(self.optimizer, self.optimizer_step)
+    @property
+    def batch_number(self):
+        """The number of this micro-batch among all of the run, in all
+        processes: no two are alike."""
+        done = (self.hparams.epoch_counter.current - 1) * self.validate_interval
+        number = done * self.grad_accumulation_factor + self.step - 1
+        rank = self.rank if self.distributed_launch else 0
+        return number * self.num_processes + rank
+
+    def seconds(self, batch):
+        """Audio of a training batch, its padding left out."""
         wavs, wav_lens = batch.sig
         # wav_lens is still on the host: no wait for the device.
-        self._seconds += float(wav_lens.sum()) * wavs.shape[1] / SAMPLE_RATE
+        return float(wav_lens.sum()) * wavs.shape[1] / SAMPLE_RATE
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Seeds what the batch draws at random (dropout, LayerDrop), sets the
+        learning rate of this update and counts its audio."""
+        super().on_fit_batch_start(batch, should_step)
+        torch.manual_seed(hash((self.hparams.seed, self.batch_number)))
+        self.hparams.lr_schedule(self.optimizer, self.optimizer_step)
+        self._seconds += self.seconds(batch)
+
+    def before_clipping(self, parameters):
+        """What is to be done with the gradients of a whole update."""
+
+    def after_update(self):
+        """What follows an optimiser step that really happened."""
 
     def optimizers_step(self):
         """One optimiser step over all parameter groups, or none at all."""
@@ -185,6 +222,7 @@ class UpdateBrain(sb.Brain):
         parameters = [
             p for group in optimizer.param_groups for p in group["params"]
         ]
+        self.before_clipping(parameters)
         limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         finite = bool(torch.isfinite(norm))
@@ -193,6 +231,7 @@ class UpdateBrain(sb.Brain):
             self.skipped_steps = 0
         else:
             self.skipped_steps += 1
+            self.total_skipped += 1
             logger.warning(
                 "update %d skipped: its gradient is not finite (%d in a row)",
                 self.optimizer_step,
@@ -210,6 +249,8 @@ class UpdateBrain(sb.Brain):
         optimizer.zero_grad(set_to_none=True)
         self.grad_norm = norm.detach()
         self.optimizer_step += finite
+        if finite:
+            self.after_update()
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         """Only between updates: half an update's gradients are not saved."""
@@ -223,11 +264,15 @@ class UpdateBrain(sb.Brain):
     def on_stage_start(self, stage, epoch=None):
         """Starts the clock of the stage."""
         super().on_stage_start(stage, epoch)
+        self.restart_clock()
+
+    def restart_clock(self):
+        """Throughput is measured from now on."""
         self._seconds = 0.0
         self._since = time.perf_counter()
 
     def audio_per_second(self):
-        """Seconds of audio trained on per second of this stage, over all
-        processes."""
+        """Seconds of audio trained on per second since the clock was started,
+        over all processes."""
         elapsed = time.perf_counter() - self._since
         return self._seconds * self.num_processes / max(elapsed, 1e-9)

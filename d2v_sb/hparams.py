@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -53,6 +54,77 @@ def read_plain(path, overrides=""):
         _check_names(path, known, overrides)
         text = resolve_references(stream, overrides)
     return plain.load(text)
+
+
+def with_override(overrides, key, value):
+    """The options of a command line, and one more.
+
+    Arguments
+    ---------
+    overrides : str
+        YAML, as ``speechbrain.parse_arguments`` makes it.
+    key, value : str
+        The option; it must not have been given already.
+
+    Returns
+    -------
+    str
+        YAML.
+
+    Raises
+    ------
+    UserError
+        If it was given.
+
+    Example
+    -------
+    >>> with_override("seed: 1", "encoder", "base")
+    'seed: 1\\nencoder: "base"\\n'
+    """
+    given = YAML(typ="safe").load(overrides) or {}
+    if key in given:
+        raise UserError(f"leave out --{key}: what it says follows from {value}")
+    lines = [overrides.rstrip("\n")] if given else []
+    # JSON's escapes of what lies beyond 16 bits are none of YAML's.
+    quoted = json.dumps(str(value), ensure_ascii=False)
+    return "\n".join([*lines, f"{key}: {quoted}", ""])
+
+
+def plain_values(path, overrides=""):
+    """Numbers, texts and lists of an hparams file, objects left out.
+
+    Arguments
+    ---------
+    path, overrides
+        As for ``read_plain``.
+
+    Returns
+    -------
+    dict
+        Values by key, fit for JSON.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.yaml"
+    >>> _ = path.write_text("a: [1]\\nb: !ref <c>\\nc: x\\nd: !new:torch.nn.ReLU")
+    >>> plain_values(path)
+    {'a': [1], 'b': 'x', 'c': 'x'}
+    """
+    kept = {}
+    for key, value in read_plain(path, overrides).items():
+        if isinstance(value, list) and value.tag.value is None:
+            kept[key] = [_plain(item) for item in value]
+        elif value is None or isinstance(value, (bool, int, float, str)):
+            kept[key] = _plain(value)
+    return kept
+
+
+def _plain(value):
+    """ruamel's scalars remember how they were written; JSON need not."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 def _check_names(path, known, overrides):

@@ -15,6 +15,30 @@ import torch
 from speechbrain.utils.distributed import get_rank
 
 
+def seeded_generator(*numbers):
+    """A generator on the CPU whose draws are a function of numbers alone.
+
+    Arguments
+    ---------
+    *numbers : int
+        Such as the seed of a run and the number of a batch.
+
+    Returns
+    -------
+    torch.Generator
+        Seeded by a hash of them, the same in every process and every run.
+
+    Example
+    -------
+    >>> a, b = (torch.rand(1, generator=seeded_generator(1, 2)) for _ in "ab")
+    >>> (a == b).item()
+    True
+    """
+    # Of integers: Python's own hash is randomised for text only.
+    mixed = hash(tuple(map(int, numbers))) & 0x7FFFFFFFFFFFFFFF
+    return torch.Generator().manual_seed(mixed)
+
+
 def sample_span_mask(
     num_steps,
     mask_prob,
@@ -132,21 +156,18 @@ class FeatureMasking:
         self.require_same_masks = require_same_masks
         self._generator = None
 
-    def reseed(self, seed, step):
-        """Makes the next masks a function of (seed, step, process) alone.
+    def reseed(self, seed, number):
+        """Makes the next masks a function of (seed, number) alone.
 
         Arguments
         ---------
         seed : int
             The experiment's seed.
-        step : int
-            A number that no other batch of this run has.
+        number : int
+            A number that no other batch of this run has, in any process:
+            with the same one in all of them, all would hide the same frames.
         """
-        # Every process of a run has the same seed: without its rank all of
-        # them would hide the same frames.
-        mixed = hash((int(seed), int(step), get_rank() or 0))
-        mixed &= 0x7FFFFFFFFFFFFFFF
-        self._generator = torch.Generator().manual_seed(mixed)
+        self._generator = seeded_generator(seed, number)
 
     # Random numbers from a generator on the CPU can not be compiled.
     @torch.compiler.disable
@@ -169,7 +190,8 @@ class FeatureMasking:
         """
         B, T, D = x.shape
         if self._generator is None:
-            self.reseed(torch.initial_seed(), 0)
+            # All processes of a run have the same initial seed.
+            self.reseed(torch.initial_seed(), get_rank() or 0)
         hidden = torch.zeros(B, T, dtype=torch.bool)
         if self.mask_prob > 0:
             drawn = sample_span_mask(

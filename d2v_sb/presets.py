@@ -145,6 +145,17 @@ PRESETS = {
         encoder_ffn_embed_dim=512,
         encoder_attention_heads=4,
     ),
+    # Ours, for people without a GPU: pretrained weights ship as "d2v_sb/small".
+    "small": EncoderConfig(
+        conv_feature_layers=((32, 10, 5),)
+        + ((32, 3, 2),) * 2
+        + ((64, 3, 2),) * 2
+        + ((64, 2, 2),) * 2,
+        encoder_layers=4,
+        encoder_embed_dim=192,
+        encoder_ffn_embed_dim=768,
+        encoder_attention_heads=3,
+    ),
     # data2vec paper, section 4.2, and fairseq's base_librispeech.yaml
     "base": EncoderConfig(),
     # data2vec paper, section 4.2; post-norm as the released weights are
@@ -202,6 +213,7 @@ def known_sources():
         f"Known names: {', '.join(PRESETS)} (random weights);\n"
         f"{', '.join(HUB_NAMES[:4])},\n{', '.join(HUB_NAMES[4:])} "
         "(published weights, fetched from the hub).\n"
+        "d2v_sb/small (weights that come with d2v_sb).\n"
         "Or give the path of a Transformers folder, a fairseq .pt, a "
-        ".safetensors or .ckpt of d2v_sb."
+        ".safetensors or .ckpt of d2v_sb, or the folder of a pretraining run."
     )

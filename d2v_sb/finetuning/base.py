@@ -31,7 +31,7 @@ class FineTuningBrain(UpdateBrain):
             )
 
     def on_fit_batch_start(self, batch, should_step):
-        """Draws this batch's masks from (seed, batch, rank); ends the frozen
+        """Draws this batch's masks from (seed, its number); ends the frozen
         phase when it is time."""
         super().on_fit_batch_start(batch, should_step)
         encoder = self.hparams.data2vec
@@ -39,8 +39,7 @@ class FineTuningBrain(UpdateBrain):
             logger.info("update %d: the encoder learns", self.optimizer_step)
             self._wrap_again()
         if encoder.masking is not None:
-            number = (self.optimizer_step, self.step)
-            encoder.masking.reseed(self.hparams.seed, hash(number))
+            encoder.masking.reseed(self.hparams.seed, self.batch_number)
 
     def _wrap_again(self):
         """DDP never sees gradients of what was frozen when it was wrapped."""

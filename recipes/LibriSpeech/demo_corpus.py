@@ -137,7 +137,7 @@ def _check(clip):
         raise Unusable("too short for its transcript")
 
 
-def _decode(path):
+def decode_g722(path):
     """The int16 samples (N,) at 16 kHz of a G.722 file."""
     try:
         import av  # only the demo needs it
@@ -170,7 +170,7 @@ def _write_corpus(clips, folder):
         count, minutes = totals[split]
         totals[split] = (count + 1, minutes + clip.seconds / 60)
         utterance = f"{SPEAKER}-{CHAPTERS[split]}-{count:04d}"
-        samples = _decode(clip.recording)
+        samples = decode_g722(clip.recording)
         soundfile.write(chapter / f"{utterance}.flac", samples, SAMPLE_RATE)
         name = f"{SPEAKER}-{CHAPTERS[split]}.trans.txt"
         with open(chapter / name, "a", encoding="utf-8") as file:

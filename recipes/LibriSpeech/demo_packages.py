@@ -16,18 +16,20 @@ PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722")
 ELSEWHERE = "or train on LibriSpeech: make demo DATA=/path/to/LibriSpeech"
 
 
-def fetch_packages(cache):
-    """Downloads the packages into a folder; no root, no installation.
+def fetch_packages(cache, names=PACKAGES):
+    """Downloads packages into a folder; no root, no installation.
 
     Arguments
     ---------
     cache : Path
         Made where missing; what it has is not fetched again.
+    names : sequence of str
+        The packages.
 
     Returns
     -------
     list of Path
-        One file for each of ``PACKAGES``.
+        One file for each.
 
     Raises
     ------
@@ -42,14 +44,14 @@ def fetch_packages(cache):
                 f"{ELSEWHERE}"
             )
     cache.mkdir(parents=True, exist_ok=True)
-    missing = [p for p in PACKAGES if not any(cache.glob(f"{p}_*.deb"))]
+    missing = [p for p in names if not any(cache.glob(f"{p}_*.deb"))]
     if missing:
         # In a folder of its own first: a killed apt-get leaves half a file.
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             _download(missing, Path(folder))
             for file in Path(folder).glob("*.deb"):
                 file.replace(cache / file.name)
-    return [max(cache.glob(f"{package}_*.deb")) for package in PACKAGES]
+    return [max(cache.glob(f"{package}_*.deb")) for package in names]
 
 
 def _download(packages, folder):
