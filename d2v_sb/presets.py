@@ -151,10 +151,10 @@ PRESETS = {
         + ((32, 3, 2),) * 2
         + ((64, 3, 2),) * 2
         + ((64, 2, 2),) * 2,
-        encoder_layers=4,
-        encoder_embed_dim=192,
-        encoder_ffn_embed_dim=768,
-        encoder_attention_heads=3,
+        encoder_layers=3,
+        encoder_embed_dim=128,
+        encoder_ffn_embed_dim=512,
+        encoder_attention_heads=2,
     ),
     # data2vec paper, section 4.2, and fairseq's base_librispeech.yaml
     "base": EncoderConfig(),

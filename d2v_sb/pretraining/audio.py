@@ -58,6 +58,8 @@ class CropDataset(Dataset):
         try:
             with open(csv_file, newline="", encoding="utf-8") as stream:
                 for row in csv.DictReader(stream):
+                    if None in row.values():
+                        raise ValueError("a line is cut short")
                     self.names.append(row["ID"])
                     self.paths.append(row["wav"])
                     self.durations.append(float(row["duration"]))

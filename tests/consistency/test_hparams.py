@@ -9,12 +9,16 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from d2v_sb.hparams import read_plain
+from d2v_sb.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = sorted((ROOT / "hparams").glob("*.yaml"))
+PRETRAINING = [path for path in HPARAMS if "pretrain" in path.stem]
+FINE_TUNING = [path for path in HPARAMS if path not in PRETRAINING]
 COMMON = {
     "data_folder",
     "output_folder",
@@ -24,7 +28,19 @@ COMMON = {
     "seed",
     "train_splits",
     "dev_splits",
-    "test_splits",
+}
+# Code of one task, which the other's files need not serve.
+OF_FINE_TUNING = ("recipes/*/train.py", "d2v_sb/finetuning/*.py")
+OF_PRETRAINING = ("recipes/*/pretrain.py", "d2v_sb/pretraining/*.py")
+# Read where utterances are batched; crops have no lengths to sort by.
+NOT_IN_PRETRAINING = {"num_buckets"}
+# SpeechBrain's Brain reads these from the hparams itself.
+BY_BRAIN = {
+    "precision",
+    "eval_precision",
+    "max_grad_norm",
+    "nonfinite_patience",
+    "ckpt_interval_minutes",
 }
 # Saved models and users' files refer to these: renaming one breaks them.
 PUBLIC = {
@@ -38,57 +54,99 @@ PUBLIC = {
     "d2v_sb.lobes.WeightedData2Vec",
     "d2v_sb.masking.FeatureMasking",
     "d2v_sb.presets.EncoderConfig",
+    "d2v_sb.pretraining.CollapseGuard",
+    "d2v_sb.pretraining.Curves",
+    "d2v_sb.pretraining.LinearDecay",
+    "d2v_sb.pretraining.LinearPredictor",
+    "d2v_sb.pretraining.PretrainingBrain",
+    "d2v_sb.pretraining.Student",
+    "d2v_sb.pretraining.Teacher",
 }
-each_file = pytest.mark.parametrize("path", HPARAMS, ids=lambda p: p.stem)
 
 
-def sources():
-    """The code that reads hparams."""
-    files = [*ROOT.glob("recipes/*/*.py"), *ROOT.glob("d2v_sb/**/*.py")]
+def each(paths):
+    """A test of each of these files."""
+    return pytest.mark.parametrize("path", paths, ids=lambda p: p.stem)
+
+
+def sources(path):
+    """The code that reads the hparams of such a file."""
+    others = OF_FINE_TUNING if path in PRETRAINING else OF_PRETRAINING
+    files = {*ROOT.glob("recipes/*/*.py"), *ROOT.glob("d2v_sb/**/*.py")}
+    for pattern in others:
+        found = set(ROOT.glob(pattern))
+        assert found, f"{pattern}: moved?"
+        files -= found
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-@each_file
-def test_the_common_keys_are_there_with_real_defaults(path):
+@each(HPARAMS)
+def test_the_common_keys_are_there_and_the_literal_command_works(path):
     plain = read_plain(path)
     assert set(plain) >= COMMON
-    # Written for the real model; the literal command means something.
-    assert plain["encoder"].startswith("facebook/data2vec-audio-")
     assert plain["data_folder"].startswith("data/")
 
 
-@each_file
+@each(FINE_TUNING)
+def test_fine_tuning_starts_from_published_weights_and_is_tested(path):
+    plain = read_plain(path)
+    assert plain["encoder"].startswith("facebook/data2vec-audio-")
+    assert plain["test_splits"]
+
+
+@each(PRETRAINING)
+def test_pretraining_starts_from_the_architecture_of_its_name(path):
+    plain = read_plain(path)
+    assert path.stem == f"d2v_pretrain_{plain['encoder']}"
+    blocks = PRESETS[plain["encoder"]].encoder_layers
+    assert plain["average_top_k_layers"] <= blocks
+    assert plain["pretrain_from"] is None
+
+
+@each(HPARAMS)
 def test_every_key_is_used_by_the_file_or_the_code(path):
-    text, code = path.read_text(encoding="utf-8"), sources()
-    # SpeechBrain's Brain reads these from the hparams itself.
-    by_brain = {
-        "precision",
-        "eval_precision",
-        "max_grad_norm",
-        "ckpt_interval_minutes",
-    }
+    text, code = path.read_text(encoding="utf-8"), sources(path)
     for key in read_plain(path):
-        if key.startswith("__") or key in by_brain:
+        if key.startswith("__") or key in BY_BRAIN:
             continue
         referred = f"<{key}>" in text
         read = re.search(rf'["\']{key}["\']\]?|hparams\.{key}\b', code)
         assert referred or read, f"{key} is used nowhere"
 
 
-@each_file
+@each(HPARAMS)
 def test_every_key_that_the_code_reads_is_there(path):
-    keys = set(read_plain(path))
-    wanted = set(re.findall(r'hparams\["(\w+)"\]', sources()))
-    wanted |= set(re.findall(r"self\.hparams\.(\w+)", sources()))
-    assert wanted <= keys
+    code = sources(path)
+    wanted = set(re.findall(r'(?:hparams|plain)\["(\w+)"\]', code))
+    wanted |= set(re.findall(r"\.hparams\.(\w+)", code))
+    if path in PRETRAINING:
+        wanted -= NOT_IN_PRETRAINING
+    assert wanted - set(read_plain(path)) == set()
 
 
-@each_file
-def test_the_file_builds_what_it_describes(path, tmp_path):
+def test_pretraining_files_differ_in_values_alone():
+    def shape(value):
+        """Keys at each depth, in their order, and what is built of them."""
+        if not hasattr(value, "items"):
+            return None
+        inside = [(key, shape(inner)) for key, inner in value.items()]
+        return value.tag.value, inside
+
+    first, *others = [shape(read_plain(path)) for path in PRETRAINING]
+    assert others
+    for other in others:
+        assert other == first
+
+
+def build(path, **overrides):
+    """All objects of a file."""
     with open(path, encoding="utf-8") as stream:
-        hparams = load_hyperpyyaml(
-            stream, {"encoder": "base", "output_folder": str(tmp_path)}
-        )
+        return load_hyperpyyaml(stream, overrides)
+
+
+@each(FINE_TUNING)
+def test_a_fine_tuning_file_builds_what_it_describes(path, tmp_path):
+    hparams = build(path, encoder="base", output_folder=str(tmp_path))
     encoder = hparams["data2vec"]
     assert encoder.output_size == 768
     assert hparams["model"].head.w.weight.shape[1] == 768
@@ -96,6 +154,61 @@ def test_the_file_builds_what_it_describes(path, tmp_path):
     assert encoder.freeze_finetune_updates == 10000
     assert encoder.set_num_updates(9999) is False
     assert encoder.set_num_updates(10000) is True
+
+
+@each(PRETRAINING)
+def test_a_pretraining_file_builds_what_it_describes(path, tmp_path):
+    plain = read_plain(path)
+    hparams = build(
+        path,
+        encoder="tiny",
+        average_top_k_layers=2,
+        output_folder=str(tmp_path),
+    )
+    student, teacher = hparams["student"], hparams["teacher"]
+    encoder = hparams["data2vec"]
+    assert hparams["modules"] == {"student": student}
+    assert student.encoder is encoder and encoder.mask_emb.requires_grad
+    assert student.predictor is hparams["predictor"]
+    assert student.predictor.linear.weight.shape == (128, 128)
+    for key in ("dropout", "attention_dropout", "encoder_layerdrop"):
+        assert getattr(encoder.config, key) == plain[key]
+
+    # The teacher: a copy of the student's transformer.
+    learns = encoder.encoder.state_dict()
+    follows = teacher.transformer.state_dict()
+    assert follows.keys() == learns.keys()
+    for name, tensor in learns.items():
+        assert torch.equal(follows[name], tensor)
+        assert follows[name].data_ptr() != tensor.data_ptr()
+    assert teacher.average_top_k_layers == 2 and teacher.ema_layers_only
+    end = plain["ema_anneal_end_step"]
+    assert teacher.decay(0) == plain["ema_decay"] == 0.999
+    assert teacher.decay(end) == plain["ema_end_decay"] == 0.9999
+
+    guard = hparams["collapse_guard"]
+    start = plain["collapse_start"]
+    assert guard.policy == "stop"
+    assert guard.healthy(start, 0.0, 0.0)
+    assert guard.healthy(start + 1, 0.1, 0.01)
+    assert not guard.healthy(start + 1, 0.09, 0.01)
+    assert not guard.healthy(start + 1, 0.1, 0.009)
+    assert hparams["curves"].path == tmp_path / "curves.csv"
+
+    # 3 / 90 / 7 %.
+    optimizer = hparams["opt_class"](student.parameters())
+    last = plain["number_of_updates"]
+    shares = {0: 0.01, 0.03: 1, 0.5: 1, 0.92: 1, 0.965: 0.1, 1: 0.01}
+    for share, expected in shares.items():
+        hparams["lr_schedule"](optimizer, round(share * last))
+        (group,) = optimizer.param_groups
+        assert group["lr"] == pytest.approx(plain["lr"] * expected, rel=1e-3)
+
+    # A resumed run has them all.
+    recoverables = hparams["checkpointer"].recoverables
+    assert recoverables["student"] is student
+    assert recoverables["teacher"] is teacher
+    assert recoverables["counter"] is hparams["epoch_counter"]
 
 
 def test_names_that_yaml_may_hold_are_pinned():

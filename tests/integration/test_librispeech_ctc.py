@@ -183,10 +183,16 @@ def test_a_killed_run_goes_on_to_what_it_would_have_become(
     options = {
         "number_of_updates": 40,
         "validate_interval_updates": 4,
+        # Checkpoints within an epoch too, between its updates.
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 3,
+        "gpu_batch_seconds": 3,
         "freeze_finetune_updates": 0,
-        # What is left of randomness comes from (seed, update) alone.
-        "activation_dropout": 0.0,
-        "encoder_layerdrop": 0.0,
+        # All randomness comes from (seed, batch) alone.
+        "mask_prob": 0.5,
+        "dropout": 0.1,
+        "activation_dropout": 0.1,
+        "encoder_layerdrop": 0.3,
     }
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(recipe_command(noise_corpus, whole, **options)).returncode == 0

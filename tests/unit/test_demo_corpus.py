@@ -174,7 +174,7 @@ def test_failure_midway_leaves_no_corpus_and_the_next_call_mends_it(
             raise KeyboardInterrupt
         return decode(path)
 
-    monkeypatch.setattr(demo, "_decode", fail_at_second)
+    monkeypatch.setattr(demo, "decode_g722", fail_at_second)
     with pytest.raises(KeyboardInterrupt):
         demo.make_demo_corpus(archive)
     assert not archive.exists()

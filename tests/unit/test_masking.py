@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from d2v_sb.lobes import Data2VecAudio
-from d2v_sb.masking import FeatureMasking, sample_span_mask
+from d2v_sb.masking import FeatureMasking, sample_span_mask, seeded_generator
 
-FRAMES_20_S = 999
+# Of 250,000 samples: the crops from which fairseq's shares were recorded.
+CROP_FRAMES = 781
+SHARES = ((1, 0.490), (4, 0.466), (16, 0.449))
 
 
 def seeded(seed=0):
@@ -54,22 +56,38 @@ def masks_by_the_rule(num_steps, mask_prob, mask_length, rng, same=False):
 # Shares and distributions
 
 
-@pytest.mark.parametrize(
-    "batch_size, share", ((1, 0.490), (4, 0.466), (16, 0.449))
-)
-def test_masked_share_is_that_of_fairseq(batch_size, share):
-    """Recorded from fairseq's compute_mask_indices: 20 s crops, 0.65, 10."""
-    generator, shares = seeded(), []
-    for _ in range(1600 // batch_size):
+def masked_share(batch_size, num_rows=10_000, **options):
+    """Of so many rows, drawn in batches."""
+    generator, total = seeded(), 0
+    num_batches = num_rows // batch_size
+    for _ in range(num_batches):
         mask = sample_span_mask(
-            [FRAMES_20_S] * batch_size,
+            [CROP_FRAMES] * batch_size,
             0.65,
             10,
             generator,
-            require_same_masks=True,
+            **{"require_same_masks": True, **options},
         )
-        shares.append(mask.float().mean().item())
-    assert abs(np.mean(shares) - share) < 0.006
+        total += mask.float().mean().item()
+    return total / num_batches
+
+
+@pytest.mark.parametrize("batch_size, share", SHARES)
+def test_masked_share_is_that_of_fairseq(batch_size, share):
+    """Recorded from fairseq's compute_mask_indices, 0.65 and 10."""
+    if batch_size == 1:
+        # Alone, a row is thinned by nothing: all may be drawn in one batch.
+        found = masked_share(10_000, require_same_masks=False)
+    else:
+        found = masked_share(batch_size)
+    assert abs(found - share) < 0.001
+
+
+def test_masked_share_without_thinning_is_not_fairseqs():
+    """That of a row alone, whatever the batch."""
+    found = masked_share(16, 1600, require_same_masks=False)
+    assert abs(found - SHARES[0][1]) < 0.003
+    assert abs(found - SHARES[2][1]) > 0.03
 
 
 @pytest.mark.parametrize("same", (False, True))
@@ -122,6 +140,43 @@ def test_number_of_spans_is_rounded_at_random():
     counts = mask.sum(dim=1).float()
     assert set(counts.tolist()) == {18.0, 19.0}
     assert abs(counts.mean() - 18.5) < 0.05
+
+
+def test_thinning_breaks_spans_and_nothing_else_does():
+    """Runs shorter than a span, single frames too: only where a row hid more
+    than another."""
+    options = [249] * 4, 0.65, 10
+    broken = 0
+    for seed in range(100):
+        free = sample_span_mask(*options, seeded(seed))
+        same = sample_span_mask(*options, seeded(seed), require_same_masks=True)
+        counts = free.sum(dim=1)
+        for row, before, count in zip(same, free, counts):
+            assert runs(before).min() >= 10
+            if count == counts.min():
+                assert torch.equal(row, before)
+            else:
+                broken += runs(row).min() < 10
+    assert broken > 200
+
+
+def test_thinning_by_spans_would_be_another_distribution():
+    """Shares alone do not tell: the runs do."""
+    rng = np.random.default_rng(0)
+    single, spans = [], []
+    for _ in range(300):
+        rows = masks_by_the_rule([249] * 4, 0.65, 10, rng)
+        fewest = rows.sum(axis=1).min()
+        for row in rows:
+            hidden = np.flatnonzero(row)
+            keep = rng.choice(hidden, fewest, replace=False)
+            single.append(np.isin(np.arange(249), keep))
+            spans.append(np.isin(np.arange(249), hidden[:fewest]))
+    a, b = (
+        np.bincount(np.concatenate([runs(row) for row in m]), minlength=250)
+        for m in (single, spans)
+    )
+    assert 0.5 * np.abs(a / a.sum() - b / b.sum()).sum() > 0.3
 
 
 # What is never hidden
@@ -204,8 +259,8 @@ def test_given_generator_leaves_torchs_own_alone():
 D = 128
 
 
-def masked(masking, seed=1, step=1, num_frames=(100, 60)):
-    masking.reseed(seed, step)
+def masked(masking, seed=1, number=1, num_frames=(100, 60)):
+    masking.reseed(seed, number)
     x = torch.ones(len(num_frames), max(num_frames), D)
     return masking(x, list(num_frames), torch.full((D,), 7.0))
 
@@ -244,25 +299,77 @@ def test_channels_alone_may_be_hidden():
     assert set(masked(masking).unique().tolist()) == {0.0, 1.0}
 
 
-def test_mask_depends_on_seed_step_and_process_and_nothing_else(monkeypatch):
+def all_different(drawn):
+    return not any(
+        torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[i + 1 :]
+    )
+
+
+def test_mask_depends_on_seed_and_number_and_nothing_else(monkeypatch):
+    """Not on the process: the number is another one in each."""
     masking = FeatureMasking(mask_channel_prob=0.3, mask_channel_length=16)
     monkeypatch.delenv("RANK", raising=False)
     one = masked(masking)
-    masked(masking, step=9)
+    masked(masking, number=9)
     torch.manual_seed(99)
     assert torch.equal(masked(masking), one)
     assert torch.equal(masked(FeatureMasking(**vars_of(masking))), one)
-    others = [masked(masking, seed=2), masked(masking, step=2)]
-    monkeypatch.setenv("RANK", "0")
-    assert torch.equal(masked(masking), one)
-    monkeypatch.setenv("RANK", "1")
-    others += [masked(masking), masked(masking, seed=2)]
-    monkeypatch.setenv("RANK", "2")
-    others += [masked(masking)]
-    # Different from the first and from each other.
-    drawn = [one, *others]
-    for i, a in enumerate(drawn):
-        assert not any(torch.equal(a, b) for b in drawn[i + 1 :])
+    for rank in "012":
+        monkeypatch.setenv("RANK", rank)
+        assert torch.equal(masked(masking), one)
+    others = [(2, 1), (1, 2), (2, 2), (1, 3), (-1, 1), (1 << 40, 1)]
+    drawn = [masked(masking, seed, number) for seed, number in others]
+    assert all_different([one, *drawn])
+
+
+def test_unseeded_masks_depend_on_torchs_seed_and_the_process(monkeypatch):
+    """All processes of a run have the same initial seed."""
+    drawn = []
+    for seed, rank in ((1, "0"), (1, "1"), (1, "2"), (2, "0")):
+        monkeypatch.setenv("RANK", rank)
+        again = []
+        for _ in range(2):
+            torch.manual_seed(seed)
+            x = torch.ones(2, 100, D)
+            again.append(FeatureMasking()(x, [100, 60], torch.zeros(D)))
+        assert torch.equal(*again)
+        drawn.append(again[0])
+    assert all_different(drawn)
+
+
+@pytest.mark.parametrize("numbers", ((0,), (3, 1, 7), (1 << 62, -5), (True, 4)))
+def test_a_seeded_generator_is_a_function_of_its_numbers(numbers):
+    def draw(*numbers):
+        return torch.rand(4, generator=seeded_generator(*numbers))
+
+    torch.manual_seed(len(numbers))
+    first = draw(*numbers)
+    assert torch.equal(draw(*numbers), first)
+    others = [
+        draw(*numbers[:i], n + 1, *numbers[i + 1 :])
+        for i, n in enumerate(numbers)
+    ]
+    others += [draw(*numbers, 0)]
+    if len(set(numbers)) > 1:
+        others.append(draw(*numbers[::-1]))
+    assert all_different([first, *others])
+
+
+def test_seeds_of_a_run_do_not_meet():
+    """Of train and dev, of neighbouring seeds, over many batches."""
+    seeds = {
+        seeded_generator(seed, train, number).initial_seed()
+        for seed in (1986, 1987)
+        for train in (False, True)
+        for number in range(5000)
+    }
+    assert len(seeds) == 20_000
+
+
+def test_a_seeded_generator_is_the_same_in_every_process():
+    """Its draws were recorded: a hash that is randomised would differ."""
+    draw = torch.rand(2, generator=seeded_generator(1986, 1, 0))
+    torch.testing.assert_close(draw, torch.tensor([0.54564172, 0.25082558]))
 
 
 def vars_of(masking):
