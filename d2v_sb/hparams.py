@@ -106,7 +106,9 @@ def plain_values(path, overrides=""):
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.yaml"
-    >>> _ = path.write_text("a: [1]\\nb: !ref <c>\\nc: x\\nd: !new:torch.nn.ReLU")
+    >>> _ = path.write_text(
+    ...     "a: [1]\\nb: !ref <c>\\nc: x\\nd: !new:torch.nn.ReLU"
+    ... )
     >>> plain_values(path)
     {'a': [1], 'b': 'x', 'c': 'x'}
     """

@@ -7,6 +7,7 @@ Authors
 """
 
 import logging
+import math
 
 import speechbrain as sb
 import torch
@@ -244,12 +245,14 @@ class PretrainingBrain(UpdateBrain):
     def _name_skipped(self):
         """Which audio made an update that is not finite."""
         bad = [n for n, x in self._micro_batches if not torch.isfinite(x)]
-        for names in bad or [n for n, _ in self._micro_batches]:
-            logger.warning(
-                "%s: %s",
-                "loss not finite" if bad else "gradient not finite",
-                ", ".join(names),
-            )
+        num_bad = torch.tensor(float(len(bad)), device=self.device)
+        if self.distributed_launch:
+            torch.distributed.all_reduce(num_bad)
+        if num_bad == 0:  # the forward pass was fine, in every process
+            bad = [n for n, _ in self._micro_batches]
+        reason = "loss" if num_bad else "gradient"
+        for names in bad:
+            logger.warning("%s not finite: %s", reason, ", ".join(names))
 
     def _end_interval(self):
         update = self.optimizer_step
@@ -296,18 +299,24 @@ class PretrainingBrain(UpdateBrain):
         self.save(end_of_epoch=True)
 
     def save(self, end_of_epoch):
-        """A checkpoint; the last `keep_checkpoints` are kept."""
-        self.checkpointer.save_and_keep_only(
+        """A checkpoint; the last `keep_checkpoints` are kept, of those good
+        enough to go back to and of the others each."""
+        self.checkpointer.save_checkpoint(
             meta={
                 "update": self.optimizer_step,
-                "target_std": self.last.get("target_std", float("nan")),
-                "prediction_std": self.last.get("prediction_std", float("nan")),
+                "target_std": self.last.get("target_std", math.nan),
+                "prediction_std": self.last.get("prediction_std", math.nan),
             },
             end_of_epoch=end_of_epoch,
-            num_to_keep=self.hparams.keep_checkpoints,
-            keep_recent=False,
-            importance_keys=[lambda checkpoint: checkpoint.meta["unixtime"]],
         )
+        # Else a slow collapse would push out the last good one.
+        good = self.hparams.collapse_guard.good
+        for kind in (good, lambda checkpoint: not good(checkpoint)):
+            self.checkpointer.delete_checkpoints(
+                num_to_keep=self.hparams.keep_checkpoints,
+                importance_keys=[lambda c: c.meta["unixtime"]],
+                ckpt_predicate=kind,
+            )
 
     def _save_intra_epoch_ckpt(self):
         self.save(end_of_epoch=False)

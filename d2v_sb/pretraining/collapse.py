@@ -10,6 +10,8 @@ from d2v_sb.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+# A checkpoint saved shortly before a collapse is half collapsed itself.
+MARGIN = 2.0
 POLICIES = ("stop", "warn", "rollback")
 WAYS_OUT = (
     "lower lr, lengthen the warm-up, raise ema_decay, or hide less "
@@ -70,6 +72,14 @@ class CollapseGuard:
         return update <= self.start or (
             target_std >= self.min_target_var
             and prediction_std >= self.min_pred_var
+        )
+
+    def good(self, checkpoint):
+        """Whether a checkpoint of SpeechBrain's is worth going back to."""
+        meta = checkpoint.meta
+        return (
+            meta["target_std"] >= MARGIN * self.min_target_var
+            and meta["prediction_std"] >= MARGIN * self.min_pred_var
         )
 
     def act(self, update, target_std, prediction_std):

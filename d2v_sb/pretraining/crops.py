@@ -1,7 +1,8 @@
 """Batches of crops: which part of which file each process reads, and when.
 
 A file longer than a crop is cut into windows, so that a pass over the data
-hears all of it, and each window slides within the seconds that are left over:
+hears most of it, not one crop. Each window slides within the seconds that are
+left over, so that further passes hear the rest:
 
     file      |----------------------------------------------|
     windows   |  crop 0      ->|  crop 1      ->|  crop 2   ->|
@@ -39,8 +40,10 @@ class CropSampler(Sampler):
 
     Micro-batch i of all processes holds crops of one length (that of the
     shortest among them, as in fairseq) and equally many. What is drawn depends
-    on (seed, pass) alone: a run that is resumed, or distributed otherwise with
-    the same number of crops at a time, sees the same audio.
+    on (seed, pass) alone, so a run that is resumed sees what it would have seen.
+    Less than a crop for each process is left over at a pass's end: among files
+    of like length other ones each time, but with several processes a file that
+    is shorter than all others by far is not heard.
 
     Arguments
     ---------
@@ -155,7 +158,6 @@ class _Pass:
         random = np.random.default_rng([sampler.seed, number])
         n = len(sampler.lengths)
         noisy = sampler.lengths * (1 + NOISE * random.random(n))
-        # Of windows that fill no whole batch, others are left out each time.
         self.order = np.argsort(-noisy, kind="stable")
         self.slide = random.random(n)
         self.turns = random.permutation(len(sampler.counts))

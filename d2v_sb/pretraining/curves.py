@@ -118,11 +118,11 @@ class Curves:
 
     def append(self, row):
         """Adds a row; values by ``COLUMNS``."""
-        new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            if new:
+            # Empty where a kill came between making it and its first line.
+            if stream.tell() == 0:
                 writer.writeheader()
             writer.writerow({k: _short(v) for k, v in row.items()})
         if self.tensorboard is not None:

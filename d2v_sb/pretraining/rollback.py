@@ -7,13 +7,11 @@ Authors
 import logging
 
 from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.distributed import if_main_process
 
 from d2v_sb.pretraining.collapse import CollapsedError
 
 logger = logging.getLogger(__name__)
-
-# A checkpoint saved shortly before a collapse is half collapsed itself.
-MARGIN = 2.0
 
 
 def roll_back(brain):
@@ -32,15 +30,6 @@ def roll_back(brain):
     CollapsedError
         If no checkpoint is good.
     """
-    guard = brain.hparams.collapse_guard
-
-    def good(checkpoint):
-        meta = checkpoint.meta
-        return (
-            meta["target_std"] >= MARGIN * guard.min_target_var
-            and meta["prediction_std"] >= MARGIN * guard.min_pred_var
-        )
-
     weights = ("student", "teacher", "optimizer", "scaler")
     parts = brain.checkpointer.recoverables
     checkpointer = Checkpointer(
@@ -48,7 +37,9 @@ def roll_back(brain):
         {name: parts[name] for name in weights if name in parts},
         allow_partial_load=True,
     )
-    found = checkpointer.recover_if_possible(ckpt_predicate=good)
+    found = checkpointer.recover_if_possible(
+        ckpt_predicate=brain.hparams.collapse_guard.good
+    )
     if found is None:
         raise CollapsedError(
             "no checkpoint is good enough to go back to; give another lr, a "
@@ -58,6 +49,8 @@ def roll_back(brain):
     # A checkpoint made before the next interval ends is as good as this one.
     for name in ("target_std", "prediction_std"):
         brain.last[name] = found.meta[name]
+    if if_main_process():
+        brain.hparams.curves.resume_at(brain.optimizer_step)
     brain.checkpointer.delete_checkpoints(
         num_to_keep=0,
         ckpt_predicate=lambda c: c.meta["unixtime"] > found.meta["unixtime"],

@@ -85,9 +85,7 @@ def _decode_all(sounds, target, language):
     target.mkdir()
     for path in tqdm(recordings, desc=language, unit="clip"):
         name = "-".join(path.relative_to(sounds).with_suffix("").parts[1:])
-        soundfile.write(
-            target / f"{name}.flac", decode_g722(path), SAMPLE_RATE
-        )
+        soundfile.write(target / f"{name}.flac", decode_g722(path), SAMPLE_RATE)
 
 
 if __name__ == "__main__":

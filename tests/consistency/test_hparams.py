@@ -106,7 +106,10 @@ def test_pretraining_starts_from_the_architecture_of_its_name(path):
 @each(HPARAMS)
 def test_every_key_is_used_by_the_file_or_the_code(path):
     text, code = path.read_text(encoding="utf-8"), sources(path)
-    for key in read_plain(path):
+    keys = set(read_plain(path))
+    if path in PRETRAINING:
+        assert not keys & NOT_IN_PRETRAINING
+    for key in keys:
         if key.startswith("__") or key in BY_BRAIN:
             continue
         referred = f"<{key}>" in text
@@ -159,11 +162,18 @@ def test_a_fine_tuning_file_builds_what_it_describes(path, tmp_path):
 @each(PRETRAINING)
 def test_a_pretraining_file_builds_what_it_describes(path, tmp_path):
     plain = read_plain(path)
+    regularisation = {
+        "dropout": 0.11,
+        "attention_dropout": 0.12,
+        "activation_dropout": 0.13,
+        "encoder_layerdrop": 0.14,
+    }
     hparams = build(
         path,
         encoder="tiny",
         average_top_k_layers=2,
         output_folder=str(tmp_path),
+        **regularisation,
     )
     student, teacher = hparams["student"], hparams["teacher"]
     encoder = hparams["data2vec"]
@@ -171,8 +181,8 @@ def test_a_pretraining_file_builds_what_it_describes(path, tmp_path):
     assert student.encoder is encoder and encoder.mask_emb.requires_grad
     assert student.predictor is hparams["predictor"]
     assert student.predictor.linear.weight.shape == (128, 128)
-    for key in ("dropout", "attention_dropout", "encoder_layerdrop"):
-        assert getattr(encoder.config, key) == plain[key]
+    for key, value in regularisation.items():
+        assert getattr(encoder.config, key) == value
 
     # The teacher: a copy of the student's transformer.
     learns = encoder.encoder.state_dict()

@@ -317,6 +317,7 @@ def ctc_brain(output_folder=None, masking=None, **changes):
         "tokenizer": ENCODER,
         "blank_index": 0,
         "output_folder": str(output_folder),
+        "epoch_counter": EpochCounter(100),
         "train_logger": types.SimpleNamespace(log_stats=lambda *a, **k: None),
         **changes,
     }
@@ -509,12 +510,12 @@ def test_the_encoder_learns_from_its_update_on():
     assert learns == [False, False, False, True, True]
 
 
-def test_masks_depend_on_seed_update_and_micro_batch_alone():
-    def masked(seed=1, update=0, step=1):
+def test_masks_depend_on_seed_epoch_and_micro_batch_alone():
+    def masked(seed=1, epoch=1, step=1):
         masking = FeatureMasking(mask_prob=0.5, mask_length=2)
         brain = ctc_brain(masking=masking, seed=seed)
-        brain.optimizer_step, brain.step = update, step
-        torch.rand(seed + update + step)
+        brain.hparams.epoch_counter.current, brain.step = epoch, step
+        torch.rand(seed + epoch + step)
         brain.on_fit_batch_start(batch_of(LENGTHS), True)
         x = torch.ones(2, 50, 16)
         return masking(x, [50, 50], torch.zeros(16))
@@ -522,5 +523,5 @@ def test_masks_depend_on_seed_update_and_micro_batch_alone():
     first = masked()
     assert 0 < first.mean() < 1
     assert torch.equal(masked(), first)
-    for change in ({"seed": 2}, {"update": 1}, {"step": 2}):
+    for change in ({"seed": 2}, {"epoch": 2}, {"step": 2}):
         assert not torch.equal(masked(**change), first)
