@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the README's results table from the rows in this folder.
+"""Makes the tables of the README and of docs/ from the rows in this folder.
 
-> python results/tables.py          rewrites the table
-> python results/tables.py --check  fails if it is not what the rows say
+> python results/tables.py          rewrites the tables
+> python results/tables.py --check  fails if one is not what the rows say
 
 Authors
  * The d2v_sb developers 2026
@@ -14,26 +14,39 @@ from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
-README = HERE.parent / "README.md"
-BEGIN = "<!-- results: made by results/tables.py -->\n"
 END = "<!-- end of results -->"
+# Document, its marker, the rows, columns that name a group, columns of figures.
+TABLES = (
+    (
+        "README.md",
+        "results",
+        "*_ctc.csv",
+        ("corpus", "model", "decoding"),
+        {"wer": "WER %", "cer": "CER %"},
+    ),
+    (
+        "docs/pretraining.md",
+        "probe",
+        "pretraining_probe.csv",
+        ("corpus", "encoder", "update"),
+        {"accuracy": "speaker accuracy %"},
+    ),
+)
 
 
-def table():
-    """The rows of all files, grouped over seeds, as Markdown."""
+def table(pattern, names, figures):
+    """The rows of some files, grouped over seeds, as Markdown."""
     groups = {}
-    for path in sorted(HERE.glob("*.csv")):
+    for path in sorted(HERE.glob(pattern)):
         with open(path, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                key = (row["corpus"], row["model"], row["decoding"])
+                key = tuple(row[name] for name in names)
                 groups.setdefault(key, []).append((row, path.name))
-    lines = [
-        "| corpus | model | decoding | WER % | CER % | seeds | rows |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = [*names, *figures.values(), "seeds", "rows"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for key, members in groups.items():
         rows = [row for row, _ in members]
-        cells = [*key, spread(rows, "wer"), spread(rows, "cer")]
+        cells = [*key, *(spread(rows, name) for name in figures)]
         cells += [str(len(rows)), members[0][1]]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -49,16 +62,18 @@ def spread(rows, name):
 
 
 def main():
-    """Rewrites the README, or checks it."""
-    text = README.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    new = head + BEGIN + table() + END + tail
-    if "--check" in sys.argv[1:]:
-        if new != text:
-            sys.exit("README.md is not what results/*.csv say: run this script")
-    else:
-        README.write_text(new, encoding="utf-8")
+    """Rewrites the documents, or checks them."""
+    for document, marker, *rows in TABLES:
+        path = HERE.parent / document
+        begin = f"<!-- {marker}: made by results/tables.py -->\n"
+        text = path.read_text(encoding="utf-8")
+        head, rest = text.split(begin)
+        _, tail = rest.split(END, 1)
+        new = head + begin + table(*rows) + END + tail
+        if "--check" not in sys.argv[1:]:
+            path.write_text(new, encoding="utf-8")
+        elif new != text:
+            sys.exit(f"{document} is not what results/*.csv say: run {__file__}")
 
 
 if __name__ == "__main__":

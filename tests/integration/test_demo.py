@@ -20,7 +20,7 @@ def demo(*words, **options):
     return run([sys.executable, str(script), *map(str, words)], **options)
 
 
-def test_it_trains_and_shows_what_was_said_and_heard(noise_corpus, tmp_path):
+def test_it_trains_twice_and_shows_what_was_said_and_heard(noise_corpus, tmp_path):
     result = demo(
         *("--data_folder", noise_corpus),
         *("--output_folder", tmp_path / "out"),
@@ -28,18 +28,22 @@ def test_it_trains_and_shows_what_was_said_and_heard(noise_corpus, tmp_path):
         cwd=tmp_path,
     )
     assert result.returncode == 0
-    _, _, shown = result.stdout.partition("EncoderASR.from_hparams(source=")
+    for encoder in ("d2v_sb/small", "small"):
+        assert f"--encoder {encoder} " in result.stdout
+    _, _, shown = result.stdout.rpartition("EncoderASR.from_hparams(source=")
     words = (noise_corpus / "test-clean/13/1/13-1.trans.txt").read_text()
     said = sorted(line.partition(" ")[2] for line in words.splitlines())
-    pairs = re.findall(r"^  said   (.+)\n  heard  .*$", shown, re.M)
-    assert sorted(pairs) == said
-    line = "Of 5 clips that it never trained on: WER ([0-9.]+) %, CER ([0-9.]+)"
-    wer, cer = re.search(line, shown).groups()
-    assert float(wer) > 0 and float(cer) > 0
-    for kind, figure in (("wer", wer), ("cer", cer)):
-        written = (tmp_path / f"out/{kind}_test-clean.txt").read_text()
-        percent = float(re.match(r"%WER ([0-9.]+)", written)[1])
-        assert percent == pytest.approx(float(figure), abs=0.06)
+    row = r"^  said        (.+)\n  pretrained  .*\n  random      .*$"
+    assert sorted(re.findall(row, shown, re.M)) == said
+    assert "5 clips that no run trained" in shown
+    for name in ("pretrained", "random"):
+        line = rf"  {name} +CER +([0-9.]+) % +WER +([0-9.]+) %"
+        cer, wer = re.search(line, shown).groups()
+        assert float(wer) > 0 and float(cer) > 0
+        for kind, figure in (("wer", wer), ("cer", cer)):
+            path = tmp_path / f"out/{name}/{kind}_test-clean.txt"
+            percent = float(re.match(r"%WER ([0-9.]+)", path.read_text())[1])
+            assert percent == pytest.approx(float(figure), abs=0.06)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

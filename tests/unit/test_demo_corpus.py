@@ -166,7 +166,7 @@ def test_failure_midway_leaves_no_corpus_and_the_next_call_mends_it(
     demo, archive, monkeypatch
 ):
     pytest.importorskip("av", reason="the demo decodes with PyAV")
-    decode, calls = demo._decode, []
+    decode, calls = demo.decode_g722, []
 
     def fail_at_second(path):
         calls.append(path)
