@@ -14,6 +14,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.sampler import DynamicBatchSampler
 
+from d2v_sb.errors import UserError
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.sampling import UpdateBatchSampler, plan_accumulation
 
@@ -215,6 +216,9 @@ class UpdateBrain(sb.Brain):
     def after_update(self):
         """What follows an optimiser step that really happened."""
 
+    def after_skip(self):
+        """What follows an update that was skipped."""
+
     def optimizers_step(self):
         """One optimiser step over all parameter groups, or none at all."""
         optimizer = self.optimizer
@@ -237,10 +241,11 @@ class UpdateBrain(sb.Brain):
                 self.optimizer_step,
                 self.skipped_steps,
             )
+            self.after_skip()
             if self.skipped_steps > self.nonfinite_patience and not (
                 self.scaler.is_enabled()
             ):
-                raise ValueError(
+                raise UserError(
                     f"{self.skipped_steps} updates in a row had gradients that "
                     "are not finite; lower the learning rate, or train in fp32 "
                     "(--precision fp32)"
@@ -254,10 +259,12 @@ class UpdateBrain(sb.Brain):
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         """Only between updates: half an update's gradients are not saved."""
-        due = super()._should_save_intra_epoch_ckpt(
+        # Asked first: SpeechBrain's answer waits for all processes.
+        if self.step % self.grad_accumulation_factor:
+            return False
+        return super()._should_save_intra_epoch_ckpt(
             last_ckpt_time, steps_since_ckpt
         )
-        return due and self.step % self.grad_accumulation_factor == 0
 
     # Logging
 

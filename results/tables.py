@@ -73,7 +73,9 @@ def main():
         if "--check" not in sys.argv[1:]:
             path.write_text(new, encoding="utf-8")
         elif new != text:
-            sys.exit(f"{document} is not what results/*.csv say: run {__file__}")
+            sys.exit(
+                f"{document} is not what results/*.csv say: run {__file__}"
+            )
 
 
 if __name__ == "__main__":

@@ -23,10 +23,6 @@ class CropBatch(NamedTuple):
     names: tuple
     wavs: torch.Tensor
 
-    def pin_memory(self):
-        """For loaders that copy to a GPU."""
-        return CropBatch(self.names, self.wavs.pin_memory())
-
 
 class CropDataset(Dataset):
     """Audio by ``Crop``, from a manifest.

@@ -30,7 +30,7 @@ class PretrainingBrain(UpdateBrain):
     Besides ``UpdateBrain``'s it takes from the hparams `student`, `teacher`,
     `collapse_guard`, `curves`, `train_logger`, `mask_prob`, `mask_length`,
     `require_same_masks`, `max_seconds`, `log_interval_updates`,
-    `keep_checkpoints`.
+    `keep_checkpoints`, `published_batch_seconds`; it needs no `num_buckets`.
     """
 
     def __init__(self, *args, **kwargs):
@@ -58,8 +58,8 @@ class PretrainingBrain(UpdateBrain):
 
     def fit_batch(self, batch):
         """One micro-batch; with the last of an update, the optimiser's step
-        and then the teacher's. Nothing waits for the device but the look at
-        the gradient's norm, once an update."""
+        and then the teacher's. What waits for the device is the look at the
+        gradient's norm, once an update."""
         should_step = self.step % self.grad_accumulation_factor == 0
         self.on_fit_batch_start(batch, should_step)
         with self.no_sync(not should_step):
@@ -78,7 +78,7 @@ class PretrainingBrain(UpdateBrain):
     def before_clipping(self, parameters):
         """From the sum over hidden frames to their mean, over micro-batches
         and processes: each frame weighs the same wherever it was."""
-        total = torch.tensor(float(self._num_hidden), device=self.device)
+        total = torch.full((), float(self._num_hidden), device=self.device)
         if self.distributed_launch:
             torch.distributed.all_reduce(total)
         # DDP has divided by the number of processes already.
@@ -134,6 +134,14 @@ class PretrainingBrain(UpdateBrain):
         loader = self._loader(dataset, self.train_sampler, collate_crops)
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("dataloader-TRAIN", loader)
+        longest = self.train_sampler.lengths.max() / SAMPLE_RATE
+        if longest > self.micro_batch_seconds:
+            logger.warning(
+                "a crop of %.1f s is more than the %.1f s of a micro-batch and "
+                "is trained alone in one; --max_seconds makes crops shorter",
+                longest,
+                self.micro_batch_seconds,
+            )
         self._report_batch(self.train_sampler)
         return loader
 
@@ -141,7 +149,7 @@ class PretrainingBrain(UpdateBrain):
         """A loader of the same crops each time."""
         sampler = CropSampler(
             dataset.durations,
-            self.micro_batch_seconds,
+            self.hparams.gpu_batch_seconds,
             self.hparams.max_seconds,
             self.hparams.seed,
         )
@@ -230,9 +238,7 @@ class PretrainingBrain(UpdateBrain):
         self._measured = []  # (weight, values), for the meter
 
     def _end_update(self):
-        if self.skipped_steps:
-            self._name_skipped()
-        else:
+        if not self.skipped_steps:
             # Not before: one NaN would be the mean of the whole interval, and
             # to the guard a collapse.
             for weight, values in self._measured:
@@ -242,13 +248,15 @@ class PretrainingBrain(UpdateBrain):
         if not self.skipped_steps and self._ends_interval(self.optimizer_step):
             self._end_interval()
 
-    def _name_skipped(self):
-        """Which audio made an update that is not finite."""
+    def after_skip(self):
+        """Says which audio made an update that is not finite."""
         bad = [n for n, x in self._micro_batches if not torch.isfinite(x)]
         num_bad = torch.tensor(float(len(bad)), device=self.device)
         if self.distributed_launch:
             torch.distributed.all_reduce(num_bad)
         if num_bad == 0:  # the forward pass was fine, in every process
+            if self.scaler.is_enabled():
+                return  # fp16 looks for its scale: not the audio's fault
             bad = [n for n, _ in self._micro_batches]
         reason = "loss" if num_bad else "gradient"
         for names in bad:
@@ -299,8 +307,8 @@ class PretrainingBrain(UpdateBrain):
         self.save(end_of_epoch=True)
 
     def save(self, end_of_epoch):
-        """A checkpoint; the last `keep_checkpoints` are kept, of those good
-        enough to go back to and of the others each."""
+        """A checkpoint; the last `keep_checkpoints` are kept, and as many of
+        those too near to a collapse to go back to."""
         self.checkpointer.save_checkpoint(
             meta={
                 "update": self.optimizer_step,
@@ -314,7 +322,6 @@ class PretrainingBrain(UpdateBrain):
         for kind in (good, lambda checkpoint: not good(checkpoint)):
             self.checkpointer.delete_checkpoints(
                 num_to_keep=self.hparams.keep_checkpoints,
-                importance_keys=[lambda c: c.meta["unixtime"]],
                 ckpt_predicate=kind,
             )
 

@@ -50,7 +50,8 @@ class CropSampler(Sampler):
     durations : sequence of float
         Seconds of each file.
     batch_seconds : float
-        Most audio of a micro-batch of one process.
+        Most audio of a micro-batch of one process; a crop that is longer
+        comes alone.
     max_seconds : float
         Length of a crop of a file that is longer (fairseq: max_sample_size).
     seed : int
@@ -97,21 +98,18 @@ class CropSampler(Sampler):
         total = np.round(durations * SAMPLE_RATE).astype(np.int64)
         self.max_samples = round(max_seconds * SAMPLE_RATE)
         windows = np.maximum(total // self.max_samples, 1)
+        length = np.minimum(total, self.max_samples)
         self.rows = np.repeat(np.arange(len(total)), windows)
         first = np.cumsum(windows) - windows
         number = np.arange(len(self.rows)) - first[self.rows]
-        self.lengths = np.minimum(total, self.max_samples)[self.rows]
+        self.lengths = length[self.rows]
         self.begins = number * self.max_samples
         # What a window may slide by, beyond its own length.
-        self.slack = (total - windows * self.lengths_of(total))[self.rows]
+        self.slack = (total - windows * length)[self.rows]
         self.most = int(batch_seconds * SAMPLE_RATE)
         self.counts = self._plan()
         self.num_batches = num_batches or len(self.counts)
         self._pass = None
-
-    def lengths_of(self, total):
-        """Samples of a window of each file."""
-        return np.minimum(total, self.max_samples)
 
     def _plan(self):
         """Crops at a time in each process, longest ones first: the same cut

@@ -113,7 +113,7 @@ class Curves:
             except ImportError as error:
                 raise UserError(
                     "TensorBoard is not installed: pip install "
-                    '"d2v_sb[tensorboard]", or leave out --tensorboard'
+                    '-e ".[tensorboard]", or leave out --tensorboard'
                 ) from error
 
     def append(self, row):

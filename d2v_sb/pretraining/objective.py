@@ -94,7 +94,8 @@ def mean_std(x):
     True
     """
     x = x.flatten(0, -2).float()
-    return (x.var(dim=0) + EPS_STD).sqrt().mean()
+    # One frame has no deviation; 0 / 0 would look like a collapse.
+    return (x.var(dim=0, correction=min(1, len(x) - 1)) + EPS_STD).sqrt().mean()
 
 
 def frame_cosine(x):

@@ -55,14 +55,16 @@ def read_curves(path):
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
+        if not rows:
+            raise ValueError("no rows yet")
         columns = {
             name: [float(row[name] or "nan") for row in rows]
             for name in rows[0]
         }
         columns["update"]
-    except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path} holds no curves ({error!r}); pretraining writes them to "
+            f"{path} holds no curves ({error}); pretraining writes them to "
             "curves.csv in its output folder, one row an interval"
         ) from error
     return columns
@@ -88,7 +90,7 @@ def plot_curves(runs, target):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
-            'pictures need matplotlib: pip install "d2v_sb[plot]"'
+            'pictures need matplotlib: pip install -e ".[plot]"'
         ) from error
     figure = Figure(figsize=(11, 6), layout="constrained")
     axes = figure.subplots(2, 3)

@@ -7,11 +7,12 @@ Authors
 import logging
 
 from d2v_sb.checkpoints import Checkpoint, load_checkpoint, save_native
+from d2v_sb.pretraining.student import LinearPredictor
 
 logger = logging.getLogger(__name__)
 
 
-def start_from(source, student, teacher):
+def start_from(source, student, teacher, save_path=None):
     """Takes a checkpoint's teacher and predictor, where it has them.
 
     The student's encoder was built from the same source and has its weights.
@@ -25,6 +26,8 @@ def start_from(source, student, teacher):
     teacher : Teacher
         Gets those of the checkpoint's teacher; else it stays what it is, a
         copy of the student's transformer.
+    save_path : str, optional
+        Folder in which weights from the hub are kept.
 
     Raises
     ------
@@ -41,16 +44,18 @@ def start_from(source, student, teacher):
     >>> teacher = Teacher(student.encoder.encoder, decay, 2)
     >>> start_from("tiny", student, teacher)
     """
-    checkpoint = load_checkpoint(source)
-    if checkpoint.predictor:
-        student.predictor.linear.load_state_dict(checkpoint.predictor)
+    checkpoint = load_checkpoint(source, save_path)
+    linear = _linear(student)
+    known = checkpoint.predictor is not None and linear is not None
+    if known:
+        linear.load_state_dict(checkpoint.predictor)
     if checkpoint.teacher:
         teacher.transformer.load_state_dict(checkpoint.teacher)
     logger.info(
         "pretraining goes on from %s: teacher %s, predictor %s",
         source,
         "from its file" if checkpoint.teacher else "a copy of the student",
-        "from its file" if checkpoint.predictor else "random",
+        "from its file" if known else "random",
     )
 
 
@@ -67,8 +72,10 @@ def export_pretrained(path, student, teacher, options):
         Its teacher.
     options : dict
         What it was trained with, plain values; ``d2v-sb inspect`` shows it.
+
+    A predictor other than ``LinearPredictor`` is not written.
     """
-    encoder = student.encoder
+    encoder, linear = student.encoder, _linear(student)
 
     def weights(module):
         state = module.state_dict()
@@ -84,9 +91,15 @@ def export_pretrained(path, student, teacher, options):
             "d2v_sb",
             encoder.config,
             weights(encoder),
-            predictor=weights(student.predictor.linear),
+            predictor=None if linear is None else weights(linear),
             teacher=weights(teacher.transformer),
             training_config=options,
         ),
         path,
     )
+
+
+def _linear(student):
+    """The layer of a ``LinearPredictor``; None of another predictor."""
+    predictor = student.predictor
+    return predictor.linear if isinstance(predictor, LinearPredictor) else None

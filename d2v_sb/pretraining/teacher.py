@@ -53,7 +53,7 @@ class LinearDecay:
 class Teacher(nn.Module):
     """Makes targets from unmasked frames; follows the student, never learns.
 
-    Always in float32 and eval mode, without gradients. It has no conv stack,
+    Its weights are float32; always in eval mode, without gradients. It has no conv stack,
     projection or mask embedding: it sees the student's projected frames.
 
     Arguments
@@ -86,7 +86,7 @@ class Teacher(nn.Module):
         if not 1 <= average_top_k_layers <= num_layers:
             raise UserError(
                 f"average_top_k_layers={average_top_k_layers}, but the encoder "
-                f"has {num_layers} blocks"
+                f"has {num_layers} blocks: lower --average_top_k_layers"
             )
         self.transformer = copy.deepcopy(transformer).float()
         self.transformer.requires_grad_(False)

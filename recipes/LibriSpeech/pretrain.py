@@ -51,7 +51,8 @@ def main(arguments):
         overrides=overrides,
     )
     if source:
-        start_from(source, hparams["student"], hparams["teacher"])
+        parts = hparams["student"], hparams["teacher"]
+        start_from(source, *parts, Path(hparams["save_folder"]) / "hub")
     brain = hparams["brain_class"](
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
@@ -62,10 +63,23 @@ def main(arguments):
     folder = Path(hparams["output_folder"])
     train = brain.train_loader(CropDataset(folder / "train.csv"))
     dev = brain.eval_loader(CropDataset(folder / "dev.csv"))
+    run_on_main(forget_export, args=[brain, folder / PRETRAINED])
     brain.fit(brain.epochs(), train, dev)
     options = plain_values(hparams_file, overrides)
+    # SpeechBrain's own options are no part of the overrides.
+    given = set(run_opts.overridden_args) & set(options)
+    options.update({name: getattr(run_opts, name) for name in given})
     export = [folder / PRETRAINED, brain.student, brain.teacher, options]
     run_on_main(export_pretrained, args=export)
+
+
+def forget_export(brain, path):
+    """Removes the export of a run that is made longer: it would be taken for
+    the newest of its weights."""
+    newest = brain.checkpointer.find_checkpoint()
+    done = newest.meta["update"] if newest else 0
+    if done < brain.optimizer_step_limit:
+        path.unlink(missing_ok=True)
 
 
 def prepare(hparams):

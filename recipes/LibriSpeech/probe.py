@@ -39,7 +39,9 @@ def main():
     parser.add_argument("--data_folder", required=True)
     parser.add_argument("--split", default="dev-clean")
     parser.add_argument("--encoder", nargs="+", required=True)
-    parser.add_argument("--weights", default="student")
+    parser.add_argument(
+        "--weights", default="student", choices=("student", "teacher")
+    )
     parser.add_argument("--seed", type=int, default=1986)
     arguments = parser.parse_args()
     clips = clips_by_speaker(Path(arguments.data_folder) / arguments.split)

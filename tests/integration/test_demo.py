@@ -20,7 +20,9 @@ def demo(*words, **options):
     return run([sys.executable, str(script), *map(str, words)], **options)
 
 
-def test_it_trains_twice_and_shows_what_was_said_and_heard(noise_corpus, tmp_path):
+def test_it_trains_twice_and_shows_what_was_said_and_heard(
+    noise_corpus, tmp_path
+):
     result = demo(
         *("--data_folder", noise_corpus),
         *("--output_folder", tmp_path / "out"),

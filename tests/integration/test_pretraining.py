@@ -133,6 +133,28 @@ def test_a_run_leaves_curves_checkpoints_and_an_encoder(runs):
             assert torch.equal(tensor, found[name])
 
 
+def test_the_export_says_what_the_run_was_made_with(runs):
+    options = load_checkpoint(str(runs / "plain")).training_config
+    assert options["encoder_layerdrop"] == 0.3
+    # SpeechBrain's own options too, which are no overrides of the YAML.
+    assert options["precision"] == "fp32"
+    assert options["ckpt_interval_minutes"] == 0
+
+
+def test_a_longer_run_does_not_leave_the_shorter_ones_export(
+    runs, noise_corpus, tmp_path
+):
+    output = tmp_path / "longer"
+    shutil.copytree(runs / "plain", output)
+    options = {**PLAIN, "number_of_updates": 18}
+    argv = pretrain_argv(noise_corpus, output, **options)
+    job = {"argv": argv, "changes": {"kill_before": ["fit_batch", 2]}}
+    assert run_scripts(job).returncode == -9
+    assert not (output / "pretrained.safetensors").exists()
+    # Its newest checkpoint is the encoder instead.
+    assert "CKPT+" in load_checkpoint(str(output)).path
+
+
 def test_a_folder_tree_of_ones_own_is_a_corpus(runs):
     """All of it to train on, less what is held out."""
     names = {}

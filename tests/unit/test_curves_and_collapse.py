@@ -116,7 +116,7 @@ def test_without_tensorboard_the_extra_that_brings_it_is_named(
 ):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     Curves(tmp_path / "curves.csv")
-    with pytest.raises(UserError, match=r"d2v_sb\[tensorboard\]"):
+    with pytest.raises(UserError, match=r"\[tensorboard\]"):
         Curves(tmp_path / "curves.csv", tensorboard=True)
 
 
@@ -366,6 +366,20 @@ def test_a_skipped_update_is_not_in_the_curves_but_counted(tmp_path):
     assert (first["skipped"], second["skipped"]) == ("0", "1")
     for row in (first, second):
         assert all(math.isfinite(float(value)) for value in row.values())
+
+
+def test_a_scaler_that_looks_for_its_scale_names_nothing(tmp_path, caplog):
+    brain = make_brain(tmp_path)
+    brain._micro_batches = [(("clip",), torch.tensor(1.0))]
+    brain.after_skip()
+    assert "gradient not finite: clip" in caplog.text
+    caplog.clear()
+    brain.scaler = types.SimpleNamespace(is_enabled=lambda: True)
+    brain.after_skip()
+    assert "clip" not in caplog.text
+    brain._micro_batches = [(("clip",), torch.tensor(math.nan))]
+    brain.after_skip()
+    assert "loss not finite: clip" in caplog.text
 
 
 def test_a_gradient_that_is_not_finite_names_the_whole_update(tmp_path, caplog):

@@ -9,9 +9,17 @@ import copy
 import pytest
 import torch
 
+from d2v_sb.checkpoints import load_checkpoint
 from d2v_sb.lobes import Data2VecAudio
 from d2v_sb.presets import EncoderConfig
-from d2v_sb.pretraining import LinearDecay, LinearPredictor, Student, Teacher
+from d2v_sb.pretraining import (
+    LinearDecay,
+    LinearPredictor,
+    Student,
+    Teacher,
+    export_pretrained,
+    start_from,
+)
 from d2v_sb.pretraining.objective import (
     frame_cosine,
     make_targets,
@@ -390,3 +398,27 @@ def test_frame_cosine_sees_features_that_stand_still():
     assert frame_cosine(turning).item() == pytest.approx(-1.0)
     # While its deviation over frames and utterances still looks healthy.
     assert mean_std(still) > 0.5
+
+
+# Export
+
+
+class OtherPredictor(torch.nn.Module):
+    """Not data2vec's own."""
+
+    def forward(self, x, hidden):
+        return x.flatten(0, 1).index_select(0, hidden)
+
+
+def test_another_predictor_is_trained_with_and_not_exported(tmp_path):
+    student = Student(Data2VecAudio("tiny"), OtherPredictor())
+    teacher = Teacher(student.encoder.encoder, LinearDecay(0.9, 0.9, 1), 2)
+    path = tmp_path / "pretrained.safetensors"
+    export_pretrained(path, student, teacher, {"seed": 1})
+    checkpoint = load_checkpoint(str(path))
+    assert checkpoint.predictor is None and checkpoint.teacher is not None
+    start_from(str(path), student, teacher)
+
+
+def test_one_frame_is_no_collapse():
+    assert torch.isfinite(mean_std(torch.rand(1, 4)))
