@@ -76,9 +76,10 @@ def test_its_checkpoint_commands_run(reference, tmp_path):
 
 
 @pytest.mark.integration
-def test_its_training_command_says_what_is_missing(tmp_path):
-    (line,) = commands("python")
-    words = line.split()
+@pytest.mark.parametrize("script", ["pretrain.py", "train.py"])
+def test_its_training_commands_say_what_is_missing(script, tmp_path):
+    lines = [x for x in commands("python") if f"/{script} " in x]
+    (words,) = map(str.split, lines)
     words = [sys.executable, *(str(ROOT / word) for word in words[1:])]
     result = run(words, tmp_path)
     assert result.returncode == 1
