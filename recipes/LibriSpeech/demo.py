@@ -6,8 +6,8 @@ Run by `make demo`, or with your own LibriSpeech by
 > python recipes/LibriSpeech/demo.py [--data_folder /path/to/LibriSpeech]
 
 Twice, with the same labels and the same number of updates: from the pretrained
-weights that come with d2v_sb, and from random ones. The difference is what
-pretraining is for; how good data2vec can be, the large models show.
+weights that come with d2v_sb, and from random ones. One voice and a small model:
+it shows that the recipe works and learns, not how good data2vec can be.
 
 Authors
  * The d2v_sb developers 2026
