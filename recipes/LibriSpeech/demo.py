@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path("data/demo")
 OUTPUT = Path("results/demo")
 SHOWN = 10  # clips to print
-# Encoder and frozen phase of each run. A new output layer must have settled
-# before it may move trained weights; random ones must learn at once.
+# Encoder and frozen phase of each run: too short a one left a seed at all-blank
+# (LOG.md), and random weights must learn at once.
 RUNS = {"pretrained": ("d2v_sb/small", 600), "random": ("small", 0)}
 # Far from the published regime, which is for Large and GPUs.
 OPTIONS = {
