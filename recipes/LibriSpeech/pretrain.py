@@ -41,6 +41,11 @@ def main(arguments):
     source = plain["pretrain_from"]
     if source:
         overrides = with_override(overrides, "encoder", source)
+    elif plain["freeze_feature_extractor"]:
+        raise UserError(
+            "--freeze_feature_extractor needs a conv stack that has learned: "
+            "give --pretrain_from, e.g. what filterbank_start.py writes"
+        )
     check_source(source or plain["encoder"])
     run_on_main(prepare, args=[plain])
     with open(hparams_file, encoding="utf-8") as stream:
