@@ -56,6 +56,34 @@ def read_plain(path, overrides=""):
     return plain.load(text)
 
 
+def given_overrides(overrides):
+    """The options of a command line by key.
+
+    Arguments
+    ---------
+    overrides : str
+        YAML, as ``speechbrain.parse_arguments`` makes it.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    UserError
+        If an option is given twice.
+
+    Example
+    -------
+    >>> given_overrides("seed: 1")
+    {'seed': 1}
+    """
+    try:
+        return YAML(typ="safe").load(overrides) or {}
+    except DuplicateKeyError as error:
+        raise UserError(f"an option is given twice: {error.problem}") from error
+
+
 def with_override(overrides, key, value):
     """The options of a command line, and one more.
 
@@ -81,7 +109,7 @@ def with_override(overrides, key, value):
     >>> with_override("seed: 1", "encoder", "base")
     'seed: 1\\nencoder: "base"\\n'
     """
-    given = YAML(typ="safe").load(overrides) or {}
+    given = given_overrides(overrides)
     if key in given:
         raise UserError(f"leave out --{key}: what it says follows from {value}")
     lines = [overrides.rstrip("\n")] if given else []
@@ -132,12 +160,7 @@ def _plain(value):
 def _check_names(path, known, overrides):
     """A mistyped option is said before anything is done."""
     if isinstance(overrides, str):
-        try:
-            overrides = YAML(typ="safe").load(overrides) or {}
-        except DuplicateKeyError as error:
-            raise UserError(f"an option is given twice: {error.problem}") from (
-                error
-            )
+        overrides = given_overrides(overrides)
     for name in overrides:
         if name not in known:
             close = get_close_matches(name, known)

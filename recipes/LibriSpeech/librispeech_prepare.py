@@ -43,7 +43,8 @@ def prepare_librispeech(
     num_workers=None,
     skip_prep=False,
 ):
-    """Writes ``<split>.csv`` for each split, ``train.csv`` and ``dev.csv``.
+    """Writes a CSV for each split (see ``split_csv``), ``train.csv`` and
+    ``dev.csv``.
 
     ``train.csv`` holds all train splits, one after another, and ``dev.csv``
     all dev splits. A split whose CSV says what the corpus says now is not made
@@ -56,7 +57,8 @@ def prepare_librispeech(
     save_folder : str or Path
         Where the CSV files go, and ``<split>.bad.txt`` where files are bad.
     train_splits, dev_splits, test_splits : list of str, or str
-        Names of splits, such as ``train-clean-100``.
+        Names of splits, such as ``train-clean-100``, or their paths in the
+        data folder, such as ``librispeech_finetuning/1h/0/clean``.
     on_bad_audio : str
         What to do about utterances that can not be used as they are:
         ``error``, ``drop`` or ``convert`` (see
@@ -98,12 +100,34 @@ def prepare_librispeech(
     for ending in (".csv", ".bad.txt"):
         remove_left_overs(save_folder, ending)
     for split, folder in folders.items():
-        path, listing = save_folder / f"{split}.csv", list_split(folder)
+        path, listing = split_csv(save_folder, split), list_split(folder)
         options = listing.faults, on_bad_audio, num_workers
         make_manifest(path, listing.rows, COLUMNS, *options)
     for name, parts in merged.items():
-        paths = [save_folder / f"{split}.csv" for split in parts]
+        paths = [split_csv(save_folder, split) for split in parts]
         merge(paths, save_folder / f"{name}.csv", COLUMNS)
+
+
+def split_csv(save_folder, split):
+    """The CSV of a split.
+
+    Arguments
+    ---------
+    save_folder : Path
+        Where the CSV files are.
+    split : str
+        Its name, or its path in the data folder.
+
+    Returns
+    -------
+    Path
+
+    Example
+    -------
+    >>> split_csv(Path("csv"), "librispeech_finetuning/1h/0/clean").name
+    'librispeech_finetuning-1h-0-clean.csv'
+    """
+    return save_folder / f"{split.strip('/').replace('/', '-')}.csv"
 
 
 def list_split(folder):
