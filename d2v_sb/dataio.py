@@ -11,7 +11,6 @@ import soundfile
 import speechbrain as sb
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.encoder import CTCTextEncoder
 from speechbrain.utils.distributed import if_main_process
 from torchaudio.functional import resample
 
@@ -72,41 +71,15 @@ def read_audio(path, convert=False):
     return wav if rate == SAMPLE_RATE else resample(wav, rate, SAMPLE_RATE)
 
 
-def letter_encoder(alphabet):
-    """A SpeechBrain label encoder of single letters; the blank is label 0.
-
-    Arguments
-    ---------
-    alphabet : str
-        The letters, space among them.
-
-    Returns
-    -------
-    CTCTextEncoder
-        Of len(alphabet) + 1 labels.
-
-    Example
-    -------
-    >>> letter_encoder(" AB").encode_sequence("A B")
-    [2, 1, 3]
-    """
-    encoder = CTCTextEncoder()
-    encoder.insert_blank(index=0)
-    for letter in alphabet:
-        encoder.add_label(letter)
-    encoder.expect_len(len(alphabet) + 1)
-    return encoder
-
-
-def asr_dataset(csv, encoder, convert=False):
-    """A dataset of waveforms, letters and words.
+def asr_dataset(csv, tokenizer, convert=False):
+    """A dataset of waveforms, labels and words.
 
     Arguments
     ---------
     csv : str
         With ID, duration (s), wav, wrd.
-    encoder : CTCTextEncoder
-        Labels of the letters.
+    tokenizer : Letters or Subwords
+        The labels.
     convert : bool
         See ``read_audio``.
 
@@ -118,7 +91,7 @@ def asr_dataset(csv, encoder, convert=False):
     Raises
     ------
     DataError
-        If a transcript has letters that the alphabet has not.
+        If a transcript has letters that no label has.
     """
     if not Path(csv).is_file():
         raise DataError(
@@ -126,7 +99,7 @@ def asr_dataset(csv, encoder, convert=False):
             "--skip_prep"
         )
     dataset = DynamicItemDataset.from_csv(csv)
-    _check_letters(dataset, encoder, csv)
+    _check_letters(dataset, tokenizer, csv)
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
@@ -136,7 +109,7 @@ def asr_dataset(csv, encoder, convert=False):
     @sb.utils.data_pipeline.takes("wrd")
     @sb.utils.data_pipeline.provides("tokens")
     def tokens(wrd):
-        return torch.LongTensor(encoder.encode_sequence(list(wrd)))
+        return torch.LongTensor(tokenizer.encode(wrd))
 
     dataset.add_dynamic_item(audio)
     dataset.add_dynamic_item(tokens)
@@ -144,15 +117,68 @@ def asr_dataset(csv, encoder, convert=False):
     return dataset
 
 
-def drop_unalignable(dataset, conv_feature_layers, save_to):
+def keep_listed(dataset, path):
+    """Keeps the utterances that a file names.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        The data.
+    path : str, or None
+        A text file with an utterance's id at the beginning of each line; None
+        keeps all.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Those utterances.
+
+    Raises
+    ------
+    DataError
+        If the file can not be read, names nothing, or names utterances that
+        are not there.
+
+    Example
+    -------
+    >>> data = {name: {"wrd": "A"} for name in ("1-1-0", "1-1-1")}
+    >>> path = getfixture("tmp_path") / "ids.txt"
+    >>> _ = path.write_text("1-1-1\\n")
+    >>> keep_listed(DynamicItemDataset(data), path).data_ids
+    ['1-1-1']
+    """
+    if path is None:
+        return dataset
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: the list of ids can not be read: {error}"
+        ) from (error)
+    wanted = {line.split()[0] for line in lines if line.strip()}
+    if not wanted:
+        raise DataError(f"{path} names no utterance")
+    absent = sorted(wanted - set(dataset.data_ids))
+    if absent:
+        raise DataError(
+            f"{path}: {len(absent)} of its {len(wanted)} ids are in none of the "
+            f"train splits, first: {', '.join(absent[:5])}. Add the splits that "
+            "they are of to --train_splits"
+        )
+    return dataset.filtered_sorted(key_test={"id": lambda name: name in wanted})
+
+
+def drop_unalignable(dataset, tokenizer, conv_feature_layers, save_to):
     """Leaves out utterances with fewer frames than CTC needs for their labels.
 
-    CTC needs a frame for each letter and one between equal neighbours.
+    CTC needs a frame for each label and one between equal neighbours.
 
     Arguments
     ---------
     dataset : DynamicItemDataset
         With "duration" in seconds and "wrd".
+    tokenizer : Letters or Subwords
+        The labels.
     conv_feature_layers : sequence of (channels, kernel, stride)
         The encoder's conv stack.
     save_to : str or pathlib.Path
@@ -174,10 +200,10 @@ def drop_unalignable(dataset, conv_feature_layers, save_to):
     dropped = set()
     for name in dataset.data_ids:
         row = dataset.data[name]
-        words = row["wrd"]
-        repeats = sum(a == b for a, b in zip(words, words[1:], strict=False))
+        labels = tokenizer.encode(row["wrd"])
+        repeats = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
         samples = round(row["duration"] * SAMPLE_RATE)
-        if num_frames(samples, conv_feature_layers) < len(words) + repeats:
+        if num_frames(samples, conv_feature_layers) < len(labels) + repeats:
             dropped.add(name)
     if not dropped:
         return dataset
@@ -188,7 +214,7 @@ def drop_unalignable(dataset, conv_feature_layers, save_to):
             beside.write_text("\n".join(sorted(dropped)) + "\n")
     logger.warning(
         "%d of %d utterances have fewer frames than CTC needs for their "
-        "letters and are not trained on; they are listed in %s",
+        "labels and are not trained on; they are listed in %s",
         len(dropped),
         len(dataset),
         path,
@@ -198,17 +224,17 @@ def drop_unalignable(dataset, conv_feature_layers, save_to):
     )
 
 
-def _check_letters(dataset, encoder, csv):
-    """All letters outside the alphabet at once, each with an utterance."""
+def _check_letters(dataset, tokenizer, csv):
+    """All letters without a label at once, each with an utterance."""
     unknown = {}
     for name, row in dataset.data.items():
-        for letter in row["wrd"]:
-            if letter not in encoder.lab2ind:
-                unknown.setdefault(letter, name)
+        for letter in tokenizer.unknown(row["wrd"]):
+            unknown.setdefault(letter, name)
     if unknown:
         found = ", ".join(f"{c!r} ({name})" for c, name in unknown.items())
         raise DataError(
-            f"{csv}: transcripts have letters outside the alphabet, each with "
-            f"the first utterance that has it: {found}. Mend the transcripts, "
-            "or add the letters to `alphabet` in the hparams"
+            f"{csv}: transcripts have letters that no label has, each with the "
+            f"first utterance that has it: {found}. Mend the transcripts, or "
+            "add the letters to `alphabet` in the hparams (subwords know those "
+            "of the training transcripts)"
         )

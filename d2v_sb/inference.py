@@ -8,6 +8,7 @@ import dataclasses
 import json
 
 import torch
+from speechbrain.dataio.encoder import CTCTextEncoder
 from speechbrain.decoders.ctc import ctc_greedy_decode as sb_greedy_decode
 
 from d2v_sb import __version__
@@ -20,15 +21,8 @@ CTC_FOLDER = """\
 #   asr = EncoderASR.from_hparams(source="THIS_FOLDER")
 #   asr.transcribe_file("speech.wav")
 
-sample_rate: 16000
+{common}
 blank_index: {blank_index}
-num_labels: {num_labels}
-
-data2vec: !new:d2v_sb.lobes.Data2VecAudio
-    source: !new:d2v_sb.presets.EncoderConfig
-{config}
-    padding: {padding}
-    output_norm: {output_norm}
 
 ctc_lin: !new:speechbrain.nnet.linear.Linear
     input_size: {width}
@@ -39,14 +33,56 @@ model: !new:d2v_sb.lobes.CTCModel
     head: !ref <ctc_lin>
     blank_index: !ref <blank_index>
 
-tokenizer: !new:speechbrain.dataio.encoder.CTCTextEncoder
-
 modules:
     encoder: !ref <model>
 
 decoding_function: !name:d2v_sb.inference.ctc_greedy_decode
     blank_id: !ref <blank_index>
 
+{pretrainer}"""
+
+JOINT_FOLDER = """\
+# Speech recognition with CTC and attention, written by d2v_sb {version}.
+#   from speechbrain.inference.ASR import EncoderDecoderASR
+#   asr = EncoderDecoderASR.from_hparams(source="THIS_FOLDER")
+#   asr.transcribe_file("speech.wav")
+
+{common}
+encoder: !new:d2v_sb.lobes.SpeechEncoder
+    encoder: !ref <data2vec>
+    width: {width}
+
+ctc_lin: !new:speechbrain.nnet.linear.Linear
+    input_size: {width}
+    n_neurons: !ref <num_labels>
+
+decoder: !new:d2v_sb.lobes.AttentionDecoder
+    num_labels: !ref <num_labels>
+    width: {width}
+{decoder}
+
+seq_lin: !new:speechbrain.nnet.linear.Linear
+    input_size: {width}
+    n_neurons: !ref <num_labels>
+
+model: !new:d2v_sb.lobes.JointModel
+    encoder: !ref <encoder>
+    ctc_head: !ref <ctc_lin>
+    decoder: !ref <decoder>
+    seq_head: !ref <seq_lin>
+
+searcher: !apply:d2v_sb.search.joint_searcher
+    model: !ref <model>
+{search}
+
+modules:
+    encoder: !ref <encoder>
+    decoder: !ref <searcher>
+    model: !ref <model>
+
+{pretrainer}"""
+
+PRETRAINER = """\
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         model: !ref <model>
@@ -54,6 +90,19 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     custom_hooks:
         tokenizer: !name:d2v_sb.inference.load_tokenizer
             num_labels: !ref <num_labels>
+"""
+
+COMMON = """\
+sample_rate: 16000
+num_labels: {num_labels}
+
+data2vec: !new:d2v_sb.lobes.Data2VecAudio
+    source: !new:d2v_sb.presets.EncoderConfig
+{config}
+    padding: {padding}
+    output_norm: {output_norm}
+
+tokenizer: !new:{tokenizer_class}
 """
 
 
@@ -89,11 +138,11 @@ def ctc_greedy_decode(log_probs, wav_lens, blank_id=0):
 
 
 def load_tokenizer(tokenizer, path, num_labels):
-    """Loads a label encoder and checks that it fits the model.
+    """Loads labels and checks that they fit the model.
 
     Arguments
     ---------
-    tokenizer : CTCTextEncoder
+    tokenizer : CTCTextEncoder or SentencePieceProcessor
         To be filled.
     path : str
         Its file.
@@ -105,8 +154,9 @@ def load_tokenizer(tokenizer, path, num_labels):
     CheckpointError
         If it has another number of labels.
     """
-    tokenizer.load(path)
-    tokenizer.expect_len(num_labels)
+    tokenizer.load(str(path))
+    if isinstance(tokenizer, CTCTextEncoder):
+        tokenizer.expect_len(num_labels)  # else it warns
     if len(tokenizer) != num_labels:
         raise CheckpointError(
             f"{path} has {len(tokenizer)} labels, but the model has "
@@ -123,24 +173,64 @@ def export_ctc(folder, model, tokenizer):
         The folder to make; replaced when all is written.
     model : CTCModel
         Encoder and head.
-    tokenizer : CTCTextEncoder
+    tokenizer : Letters or Subwords
         Its labels.
     """
-    encoder = model.encoder
-    fields = dataclasses.asdict(encoder.config)
-    # JSON is YAML, tuples become lists.
-    config = "\n".join(
-        f"        {name}: {json.dumps(value)}" for name, value in fields.items()
-    )
     text = CTC_FOLDER.format(
         version=__version__,
+        pretrainer=PRETRAINER,
+        common=_common(model.encoder, tokenizer),
         blank_index=model.blank_index,
+        width=model.encoder.output_size,
+    )
+    _write(folder, text, model, tokenizer)
+
+
+def export_joint(folder, model, tokenizer, search):
+    """Writes a folder that ``EncoderDecoderASR`` loads with no network.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder to make; replaced when all is written.
+    model : JointModel
+        Encoder, decoder and heads.
+    tokenizer : Subwords
+        Its labels.
+    search : dict
+        Arguments of ``joint_searcher``.
+    """
+    text = JOINT_FOLDER.format(
+        version=__version__,
+        pretrainer=PRETRAINER,
+        common=_common(model.encoder.encoder, tokenizer),
+        width=model.encoder.linear.out_features,
+        decoder=_lines(model.decoder.sizes),
+        search=_lines(search),
+    )
+    _write(folder, text, model, tokenizer)
+
+
+def _common(encoder, tokenizer):
+    """What the folders of all models have: encoder and labels."""
+    return COMMON.format(
         num_labels=len(tokenizer),
-        config=config,
+        config=_lines(dataclasses.asdict(encoder.config), depth=8),
         padding=encoder.encoder.positions.padding,
         output_norm=encoder.output_norm,
-        width=encoder.output_size,
+        tokenizer_class=tokenizer.loaded_as,
     )
+
+
+def _lines(values, depth=4):
+    """Lines of YAML; JSON is YAML, tuples become lists."""
+    return "\n".join(
+        f"{' ' * depth}{name}: {json.dumps(value)}"
+        for name, value in values.items()
+    )
+
+
+def _write(folder, text, model, tokenizer):
     with replacing(folder) as beside:
         beside.mkdir()
         (beside / "hyperparams.yaml").write_text(text, encoding="utf-8")

@@ -118,13 +118,19 @@ def save_hf(checkpoint, folder):
     Raises
     ------
     CheckpointError
-        If a CTC head comes without its vocabulary.
+        If a CTC head comes without its vocabulary, or with subwords.
     """
     head, vocabulary = checkpoint.ctc_head, checkpoint.vocabulary
     if head and vocabulary is None:
         raise CheckpointError(
             f"{checkpoint.path} has a CTC head but no vocabulary: put fairseq's"
             " dict.ltr.txt beside it, or name it with --dict"
+        )
+    if head and any(token.startswith("\u2581") for token in vocabulary):
+        raise CheckpointError(
+            f"{checkpoint.path} has a CTC head of subwords, and Transformers' "
+            "CTC tokenizer knows letters only. SpeechBrain's EncoderASR loads "
+            "the inference folder; Data2VecAudio takes its encoder alone"
         )
     weights, _ = rename(checkpoint.encoder, OURS, HF)
     if head:

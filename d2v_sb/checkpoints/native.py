@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from sentencepiece import SentencePieceProcessor
 from speechbrain.dataio.encoder import CTCTextEncoder
 
 from d2v_sb.atomic import replacing
@@ -218,9 +219,14 @@ def _read_teacher(path):
 
 
 def _read_labels(path):
-    """Labels in their order from a SpeechBrain label encoder's file."""
+    """Labels in their order from the file of a label encoder."""
     if not path.is_file():
         return None
+    # SentencePiece's protocol buffer begins with this byte, a label encoder's
+    # text with a quotation mark.
+    if path.read_bytes()[:1] == b"\n":
+        subwords = SentencePieceProcessor(str(path))
+        return [subwords.id_to_piece(i) for i in range(len(subwords))]
     encoder = CTCTextEncoder()
     encoder.load(path)
     return [encoder.ind2lab[i] for i in range(len(encoder.ind2lab))]

@@ -1,5 +1,7 @@
 """Fine-tuning Brains; a recipe's YAML names the one that it trains with."""
 
+from d2v_sb.finetuning.attention import AttentionBrain
 from d2v_sb.finetuning.ctc import CTCBrain
+from d2v_sb.finetuning.regimes import REGIMES, Regime, with_regime
 
-__all__ = ["CTCBrain"]
+__all__ = ["REGIMES", "AttentionBrain", "CTCBrain", "Regime", "with_regime"]

@@ -17,8 +17,30 @@ class FineTuningBrain(UpdateBrain):
     """Trains a head together with an encoder that may start out frozen.
 
     Besides ``UpdateBrain``'s it takes from the hparams `data2vec`, the
-    encoder, which is a part of one of the modules.
+    encoder, which is a part of one of the modules, and `head_lr_scale`: what
+    is not the encoder learns with so many times its learning rate.
     """
+
+    def init_optimizers(self):
+        """Gives the encoder and what stands on it groups of their own."""
+        super().init_optimizers()
+        encoder = {id(p) for p in self.hparams.data2vec.parameters()}
+        groups = []
+        for group in self.optimizer.param_groups:
+            for scale, of_encoder in (
+                (1.0, True),
+                (self.hparams.head_lr_scale, False),
+            ):
+                parameters = [
+                    p
+                    for p in group["params"]
+                    if (id(p) in encoder) == of_encoder
+                ]
+                if parameters:
+                    groups.append(
+                        {**group, "params": parameters, "lr_scale": scale}
+                    )
+        self.optimizer.param_groups[:] = groups
 
     def on_fit_start(self):
         """Says so where the encoder does not learn yet."""
@@ -34,6 +56,8 @@ class FineTuningBrain(UpdateBrain):
         """Draws this batch's masks from (seed, its number); ends the frozen
         phase when it is time."""
         super().on_fit_batch_start(batch, should_step)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= group["lr_scale"]  # after the schedule has set it
         encoder = self.hparams.data2vec
         if encoder.set_num_updates(self.optimizer_step):
             logger.info("update %d: the encoder learns", self.optimizer_step)

@@ -2,5 +2,13 @@
 
 from d2v_sb.lobes.data2vec import Data2VecAudio
 from d2v_sb.lobes.heads import CTCModel, WeightedData2Vec
+from d2v_sb.lobes.joint import AttentionDecoder, JointModel, SpeechEncoder
 
-__all__ = ["CTCModel", "Data2VecAudio", "WeightedData2Vec"]
+__all__ = [
+    "AttentionDecoder",
+    "CTCModel",
+    "Data2VecAudio",
+    "JointModel",
+    "SpeechEncoder",
+    "WeightedData2Vec",
+]

@@ -3,12 +3,14 @@
 
 To run this recipe:
 > python recipes/LibriSpeech/train.py hparams/d2v_ctc.yaml
+> python recipes/LibriSpeech/train.py hparams/d2v_attention.yaml
 > torchrun --nproc_per_node=8 recipes/LibriSpeech/train.py hparams/d2v_ctc.yaml
 Any key of the YAML is an option, e.g. --data_folder /corpora/LibriSpeech.
 --download true fetches the splits that are not there.
 
 The output folder then holds the train log, WER and CER files of each test
-split, and `inference`, which SpeechBrain's EncoderASR loads.
+split, and `inference`, which SpeechBrain's EncoderASR (attention:
+EncoderDecoderASR) loads.
 
 Authors
  * The d2v_sb developers 2026
@@ -20,20 +22,21 @@ from pathlib import Path
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 from librispeech_download import download_librispeech
-from librispeech_prepare import prepare_librispeech
+from librispeech_prepare import prepare_librispeech, split_csv
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
 from d2v_sb.checkpoints import check_source
-from d2v_sb.dataio import asr_dataset, drop_unalignable
+from d2v_sb.dataio import asr_dataset, drop_unalignable, keep_listed
 from d2v_sb.errors import UserError
+from d2v_sb.finetuning import with_regime
 from d2v_sb.hparams import read_plain
-from d2v_sb.inference import export_ctc
 from d2v_sb.manifest import as_list
 
 
 def main(arguments):
     """Prepare, train, export, test."""
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    overrides = with_regime(hparams_file, overrides)
     ddp_init_group(run_opts)
     # The corpus comes before the model: a missing corpus is then known before
     # gigabytes of weights are fetched.
@@ -57,20 +60,10 @@ def main(arguments):
     )
     brain.fit(brain.epochs(), brain.train_loader(train), brain.eval_loader(dev))
     hparams["checkpointer"].recover_if_possible(min_key="WER")
-    export = [
-        hparams["inference_folder"],
-        hparams["model"],
-        hparams["tokenizer"],
-    ]
-    run_on_main(export_ctc, args=export)
-    for name, dataset in tests.items():
-        brain.test(name, dataset)
-    if hparams["lm_path"]:
-        brain.beam_search(
-            kenlm_model_path=hparams["lm_path"], **hparams["beam_search"]
-        )
+    run_on_main(brain.export)
+    for suffix in brain.decoders():
         for name, dataset in tests.items():
-            brain.test(name, dataset, suffix="_lm")
+            brain.test(name, dataset, suffix)
 
 
 def prepare(hparams):
@@ -98,13 +91,14 @@ def datasets(hparams):
 
     def dataset(name):
         return asr_dataset(
-            folder / f"{name}.csv",
+            split_csv(folder, name),
             hparams["tokenizer"],
             convert=hparams["on_bad_audio"] == "convert",
         )
 
     train = drop_unalignable(
-        dataset("train"),
+        keep_listed(dataset("train"), hparams["train_ids"]),
+        hparams["tokenizer"],
         hparams["data2vec"].config.conv_feature_layers,
         folder / "unalignable.txt",
     )

@@ -6,9 +6,13 @@ Authors
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = [
@@ -38,10 +42,33 @@ PRETRAINING = {
     "encoder_layerdrop": 0.3,
 }
 
+# An utterance alone and in a batch is heard alike.
+TRANSCRIBE = """
+import socket, sys
+def refuse(*args, **kwargs): raise OSError("the network is cut off")
+socket.socket.connect = socket.create_connection = refuse
+import torch
+from speechbrain.dataio.dataio import load_data_csv
+from speechbrain.inference import ASR
+from d2v_sb.dataio import read_audio
+asr = getattr(ASR, sys.argv[1]).from_hparams(source=sys.argv[2])
+clips = list(load_data_csv(sys.argv[3]).values())
+alone = [asr.transcribe_file(clip["wav"]) for clip in clips]
+wavs = [read_audio(clip["wav"]) for clip in clips]
+lens = torch.tensor([len(w) / max(map(len, wavs)) for w in wavs])
+wavs = torch.nn.utils.rnn.pad_sequence(wavs, batch_first=True)
+together, _ = asr.transcribe_batch(wavs, lens)
+assert alone == together, (alone, together)
+import jiwer
+print("WER", 100 * jiwer.wer([clip["wrd"] for clip in clips], alone))
+"""
 
-def recipe_command(corpus, output, launcher=(), **options):
+
+def recipe_command(
+    corpus, output, launcher=(), hparams="d2v_ctc.yaml", **options
+):
     """The command of the LibriSpeech recipe with small options."""
-    argv = _argv("train.py", "d2v_ctc.yaml", corpus, output)
+    argv = _argv("train.py", hparams, corpus, output)
     launcher = launcher or [sys.executable]
     return [*launcher, *argv, *words({**SMALL, **FINE_TUNING, **options})]
 
@@ -59,6 +86,29 @@ def _argv(script, hparams, corpus, output):
         *words({"data_folder": corpus, "output_folder": output}),
         "--noprogressbar",
     ]
+
+
+def final_weights(output):
+    """The newest checkpoint's model."""
+    newest = max((output / "save").glob("CKPT*"))
+    return torch.load(newest / "model.ckpt", weights_only=True)
+
+
+def wer_of_the_folder(output, interface, cwd):
+    """WER of the test split, heard by SpeechBrain's interface in a process of
+    its own, with the folder moved and the network cut off."""
+    shutil.copytree(output / "inference", cwd / "moved")
+    csv = str(output / "test-clean.csv")
+    command = [sys.executable, "-c", TRANSCRIBE, interface, "moved", csv]
+    result = run(command, cwd=cwd)
+    assert result.returncode == 0
+    return float(re.search(r"^WER (\S+)", result.stdout, re.M)[1])
+
+
+def wer_of_the_test(output):
+    """WER of the test split as the recipe wrote it."""
+    first = (output / "wer_test-clean.txt").read_text().splitlines()[0]
+    return float(re.match(r"%WER (\S+)", first)[1])
 
 
 def words(options):

@@ -14,36 +14,17 @@ import time
 import pytest
 import torch
 
-from tests.integration.recipe_runs import ROOT, recipe_command, run
+from tests.integration.conftest import write_split
+from tests.integration.recipe_runs import (
+    ROOT,
+    final_weights,
+    recipe_command,
+    run,
+    wer_of_the_folder,
+    wer_of_the_test,
+)
 
 pytestmark = pytest.mark.integration
-
-# SpeechBrain's interface with the network cut off, in a process of its own.
-TRANSCRIBE = """
-import socket, sys
-def refuse(*args, **kwargs): raise OSError("the network is cut off")
-socket.socket.connect = socket.create_connection = refuse
-import torch
-from speechbrain.dataio.dataio import load_data_csv
-from speechbrain.inference.ASR import EncoderASR
-from d2v_sb.dataio import read_audio
-asr = EncoderASR.from_hparams(source=sys.argv[1])
-clips = list(load_data_csv(sys.argv[2]).values())
-alone = [asr.transcribe_file(clip["wav"]) for clip in clips]
-wavs = [read_audio(clip["wav"]) for clip in clips]
-lens = torch.tensor([len(w) / max(map(len, wavs)) for w in wavs])
-wavs = torch.nn.utils.rnn.pad_sequence(wavs, batch_first=True)
-together, _ = asr.transcribe_batch(wavs, lens)
-assert alone == together, (alone, together)
-import jiwer
-print("WER", 100 * jiwer.wer([clip["wrd"] for clip in clips], alone))
-"""
-
-
-def final_weights(output):
-    """The newest checkpoint's model."""
-    newest = max((output / "save").glob("CKPT*"))
-    return torch.load(newest / "model.ckpt", weights_only=True)
 
 
 def test_the_literal_command_without_the_corpus_says_what_to_do(tmp_path):
@@ -131,17 +112,8 @@ def test_a_run_logs_measures_and_unfreezes(trained):
 
 def test_the_inference_folder_alone_gives_the_tests_wer(trained, tmp_path):
     output, _ = trained
-    elsewhere = tmp_path / "moved"
-    shutil.copytree(output / "inference", elsewhere)
-    csv = output / "test-clean.csv"
-    result = run(
-        [sys.executable, "-c", TRANSCRIBE, str(elsewhere), str(csv)],
-        cwd=tmp_path,
-    )
-    assert result.returncode == 0
-    wer = float(re.search(r"^WER (\S+)", result.stdout, re.M)[1])
-    first = (output / "wer_test-clean.txt").read_text().splitlines()[0]
-    assert f"%WER {wer:.2f} " in first
+    wer = wer_of_the_folder(output, "EncoderASR", tmp_path)
+    assert f"{wer:.2f}" == f"{wer_of_the_test(output):.2f}"
 
 
 def test_a_checkpoint_folder_is_a_source_of_an_encoder(trained):
@@ -262,6 +234,48 @@ def test_two_processes_train_with_layerdrop_and_a_frozen_phase(
     assert result.returncode == 0
     assert "2 process(es) x 1 micro-batch(es) of up to 3.0 s" in result.stdout
     assert (tmp_path / "inference" / "model.ckpt").is_file()
+
+
+def test_subwords_and_a_regime_are_one_option_each(noise_corpus, tmp_path):
+    """A regime's values that are given count for more; the rest is its own."""
+    command = recipe_command(
+        noise_corpus,
+        tmp_path / "run",
+        regime="base_10h",
+        token_type="bpe",
+        vocab_size=22,
+        number_of_updates=4,
+        validate_interval_updates=2,
+    )
+    result = run(command)
+    assert result.returncode == 0
+    assert "the encoder is frozen until update 2" in result.stdout
+    wer = wer_of_the_folder(tmp_path / "run", "EncoderASR", tmp_path)
+    assert f"{wer:.2f}" == f"{wer_of_the_test(tmp_path / 'run'):.2f}"
+    saved = (tmp_path / "run/hyperparams.yaml").read_text()
+    assert "mask_channel_prob: 0.5" in saved and "mask_prob: 0.65" in saved
+
+
+def test_libri_lights_folders_are_splits(noise_corpus, tmp_path):
+    corpus = tmp_path / "corpus"
+    for split in ("dev-clean", "test-clean"):
+        shutil.copytree(noise_corpus / split, corpus / split)
+    limited = corpus / "librispeech_finetuning/1h/0"
+    shutil.copytree(noise_corpus / "train-clean-5", limited / "clean")
+    write_split(limited / "other", 14, 4, 3)
+    options = {"regime": "base_10min", "train_splits": None, "dev_splits": None}
+    command = recipe_command(
+        corpus,
+        tmp_path / "run",
+        **{**options, "dev_splits": "[dev-clean]"},
+        number_of_updates=1,
+        validate_interval_updates=1,
+    )
+    assert run(command).returncode == 0
+    rows = (tmp_path / "run/train.csv").read_text().splitlines()
+    assert len(rows) == 1 + 24 + 4
+    name = "librispeech_finetuning-1h-0-other.csv"
+    assert (tmp_path / "run" / name).is_file()
 
 
 def test_it_learns_real_speech_by_heart(corpora, tmp_path):

@@ -20,12 +20,12 @@ from speechbrain.utils.epoch_loop import EpochCounter
 from d2v_sb import brain as brain_module
 from d2v_sb.brain import UpdateBrain
 from d2v_sb.checkpointer import AtomicCheckpointer
-from d2v_sb.dataio import letter_encoder
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning import CTCBrain
 from d2v_sb.lobes import CTCModel, Data2VecAudio
 from d2v_sb.masking import FeatureMasking
 from d2v_sb.presets import EncoderConfig
+from d2v_sb.tokens import Letters
 
 RATE = 16000
 SMALL = EncoderConfig(
@@ -298,7 +298,7 @@ def test_audio_per_second_is_true_audio_of_all_processes(monkeypatch):
 
 # CTC
 
-ENCODER = letter_encoder(" 'ABCDEFGH")
+ENCODER = Letters(" 'ABCDEFGH")
 LENGTHS = [16000, 9000, 13579, 5000]
 TEXTS = ["A BE", "FED", "H'A", "BB"]
 
@@ -314,6 +314,7 @@ def ctc_brain(output_folder=None, masking=None, **changes):
     hparams = {
         **HPARAMS,
         "data2vec": encoder,
+        "head_lr_scale": 1.0,
         "tokenizer": ENCODER,
         "blank_index": 0,
         "output_folder": str(output_folder),
@@ -348,7 +349,7 @@ def part(batch, rows):
             "id": batch.id[i],
             "sig": batch.sig.data[i, : lengths[i]],
             "wrd": batch.wrd[i],
-            "tokens": torch.tensor(ENCODER.encode_sequence(list(batch.wrd[i]))),
+            "tokens": torch.tensor(ENCODER.encode(batch.wrd[i])),
         }
         for i in rows
     ]

@@ -11,18 +11,15 @@ import pytest
 import soundfile
 import torch
 
-from d2v_sb.dataio import (
-    asr_dataset,
-    drop_unalignable,
-    letter_encoder,
-    read_audio,
-)
+from d2v_sb.dataio import asr_dataset, drop_unalignable, keep_listed, read_audio
 from d2v_sb.errors import DataError
 from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.presets import PRESETS
+from d2v_sb.tokens import Letters, Subwords
 
 RATE = 16000
 LAYERS = PRESETS["base"].conv_feature_layers
+LETTERS = Letters(" AB")
 
 
 def tone(seconds=1.0, rate=RATE, frequency=440):
@@ -115,7 +112,7 @@ def test_converting_mixes_channels_by_their_mean(tmp_path):
 
 
 def test_letters_are_numbered_after_the_blank():
-    encoder = letter_encoder(" 'AB")
+    encoder = Letters(" 'AB")
     assert len(encoder) == 5 and encoder.get_blank_index() == 0
     assert encoder.encode_sequence(list("A 'B")) == [3, 1, 2, 4]
     assert encoder.decode_ndim([3, 1, 2, 4]) == list("A 'B")
@@ -139,7 +136,7 @@ def manifest(folder, texts, seconds=1.0):
 
 def test_a_dataset_gives_waveform_words_and_labels(tmp_path):
     path = manifest(tmp_path, ["A B", "BB"], [0.5, 0.25])
-    dataset = asr_dataset(path, letter_encoder(" AB"))
+    dataset = asr_dataset(path, Letters(" AB"))
     item = dataset[0]
     assert set(item) == {"id", "sig", "wrd", "tokens"}
     assert item["id"] == "u0" and item["wrd"] == "A B"
@@ -149,13 +146,13 @@ def test_a_dataset_gives_waveform_words_and_labels(tmp_path):
 
 def test_a_missing_manifest_is_named(tmp_path):
     with pytest.raises(DataError, match="there is no .*b.csv: .*skip_prep"):
-        asr_dataset(str(tmp_path / "b.csv"), letter_encoder("AB"))
+        asr_dataset(str(tmp_path / "b.csv"), Letters("AB"))
 
 
 def test_every_foreign_letter_is_named_with_its_first_utterance(tmp_path):
     path = manifest(tmp_path, ["AB", "AÉ", "B-É", "BA"])
     with pytest.raises(DataError) as caught:
-        asr_dataset(path, letter_encoder(" AB"))
+        asr_dataset(path, Letters(" AB"))
     message = str(caught.value)
     assert "'É' (u1), '-' (u2)." in message and "'A'" not in message
     assert "a.csv" in message and "`alphabet`" in message
@@ -180,15 +177,15 @@ def test_what_ctc_can_not_align_is_left_out_and_listed(tmp_path, caplog):
     texts = [text for text, _, _ in cases]
     seconds = [samples_for(frames) / RATE for _, frames, _ in cases]
     path = manifest(tmp_path, texts, seconds)
-    dataset = asr_dataset(path, letter_encoder(" AB"))
-    kept = drop_unalignable(dataset, LAYERS, tmp_path / "out.txt")
+    dataset = asr_dataset(path, Letters(" AB"))
+    kept = drop_unalignable(dataset, LETTERS, LAYERS, tmp_path / "out.txt")
     fits = [f"u{i}" for i, (_, _, fit) in enumerate(cases) if fit]
     assert [item["id"] for item in kept] == fits
     assert (tmp_path / "out.txt").read_text() == "u1\nu3\nu5\n"
     assert "3 of 7 utterances" in caplog.text and "out.txt" in caplog.text
     # torch's own judgement: no alignment is an infinite loss.
     for text, frames, fit in cases:
-        labels = letter_encoder(" AB").encode_sequence(list(text))
+        labels = Letters(" AB").encode(text)
         loss = torch.nn.functional.ctc_loss(
             torch.zeros(frames, 1, 4).log_softmax(-1),
             torch.tensor([labels]),
@@ -200,14 +197,54 @@ def test_what_ctc_can_not_align_is_left_out_and_listed(tmp_path, caplog):
 
 def test_where_all_can_be_aligned_nothing_is_listed(tmp_path):
     path = manifest(tmp_path, ["AB", "BA"])
-    dataset = asr_dataset(path, letter_encoder("AB"))
+    dataset = asr_dataset(path, Letters("AB"))
     (tmp_path / "out.txt").write_text("u0\n")  # of an earlier run
-    kept = drop_unalignable(dataset, LAYERS, tmp_path / "out.txt")
+    kept = drop_unalignable(dataset, LETTERS, LAYERS, tmp_path / "out.txt")
     assert len(kept) == 2 and not (tmp_path / "out.txt").exists()
 
 
 def test_nothing_left_to_train_on_is_an_error(tmp_path):
     path = manifest(tmp_path, ["ABAB" * 9, "BA" * 20], 0.1)
-    dataset = asr_dataset(path, letter_encoder("AB"))
+    dataset = asr_dataset(path, Letters("AB"))
     with pytest.raises(DataError, match="every utterance is too short"):
-        drop_unalignable(dataset, LAYERS, tmp_path / "out.txt")
+        drop_unalignable(dataset, LETTERS, LAYERS, tmp_path / "out.txt")
+
+
+def test_subwords_need_fewer_frames_than_letters(tmp_path):
+    """21 frames hold a word of 24 letters that is a few subwords."""
+    texts = ["ABABABABABABABABABABABAB"] * 4 + ["BABA"] * 4
+    path = manifest(tmp_path, texts, 0.425)
+    subwords = Subwords(path, tmp_path, 6, "bpe")
+    assert num_frames(int(0.425 * RATE), LAYERS) == 21
+    for labels, kept in ((LETTERS, 4), (subwords, 8)):
+        dataset = asr_dataset(path, labels)
+        rest = drop_unalignable(dataset, labels, LAYERS, tmp_path / "out.txt")
+        assert len(rest) == kept
+
+
+def test_only_listed_utterances_are_kept(tmp_path):
+    dataset = asr_dataset(manifest(tmp_path, ["A", "B", "AB"], 0.5), LETTERS)
+    assert keep_listed(dataset, None) is dataset
+    listed = tmp_path / "ids.txt"
+    listed.write_text("u2 4.2\n\nu0\n")  # what follows an id does not matter
+    assert [item["id"] for item in keep_listed(dataset, listed)] == ["u0", "u2"]
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        (
+            "u1\nx8\nx9",
+            "2 of its 3 ids are in none of the train splits, first:",
+        ),
+        ("\n", "names no utterance"),
+        (None, "can not be read"),
+    ],
+)
+def test_a_list_of_ids_that_can_not_be_kept(tmp_path, text, reason):
+    dataset = asr_dataset(manifest(tmp_path, ["A", "B"], 0.5), LETTERS)
+    listed = tmp_path / "ids.txt"
+    if text is not None:
+        listed.write_text(text)
+    with pytest.raises(DataError, match=f"ids.txt.*{reason}"):
+        keep_listed(dataset, listed)

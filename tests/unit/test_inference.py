@@ -14,13 +14,14 @@ from speechbrain.inference.ASR import EncoderASR
 from speechbrain.nnet.linear import Linear
 
 from d2v_sb import inference
-from d2v_sb.dataio import letter_encoder
+from d2v_sb.checkpoints import load_checkpoint, save_hf
 from d2v_sb.errors import CheckpointError
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
 from d2v_sb.lobes import CTCModel, Data2VecAudio
 from d2v_sb.presets import PRESETS
+from d2v_sb.tokens import Letters, Subwords
 
-ENCODER = letter_encoder(" 'ABCDEFGH")
+ENCODER = Letters(" 'ABCDEFGH")
 
 
 def ctc_model(seed=0, **options):
@@ -158,7 +159,7 @@ def test_weights_of_another_architecture_are_refused(folder):
 @pytest.mark.parametrize("letters", [" 'ABCDEFG", " 'ABCDEFGHI"])
 def test_a_vocabulary_of_another_size_is_refused(folder, letters):
     (folder / "tokenizer.ckpt").unlink()
-    letter_encoder(letters).save(folder / "tokenizer.ckpt")
+    Letters(letters).save(folder / "tokenizer.ckpt")
     expected = f"has {len(letters) + 1} labels, but the model has 11 outputs"
     with pytest.raises(CheckpointError, match=expected):
         EncoderASR.from_hparams(source=str(folder))
@@ -203,3 +204,21 @@ def test_greedy_decoding_keeps_every_frame_whatever_the_lengths():
     assert ctc_greedy_decode(log_probs, torch.tensor([0.8])) == [[1, 2]]
     cut = inference.sb_greedy_decode(log_probs, torch.tensor([0.8]), 0)
     assert cut == [[1]]
+
+
+def test_a_folder_of_subwords_is_read_and_is_none_of_transformers(tmp_path):
+    rows = [f"{i},{text}" for i, text in enumerate(["BE A BED", "A HEAD"] * 9)]
+    (tmp_path / "train.csv").write_text("\n".join(["ID,wrd", *rows, ""]))
+    subwords = Subwords(tmp_path / "train.csv", tmp_path, 11, "bpe")
+    export_ctc(tmp_path / "inference", ctc_model(), subwords)
+    asr = EncoderASR.from_hparams(source=str(tmp_path / "inference"))
+    wavs, wav_lens = noise(16000, 9000)
+    heard, _ = asr.transcribe_batch(wavs, wav_lens)
+    with torch.no_grad():
+        rows = ctc_greedy_decode(ctc_model()(wavs, wav_lens), None)
+    assert heard == [subwords.decode(row) for row in rows]
+    checkpoint = load_checkpoint(tmp_path / "inference")
+    assert checkpoint.vocabulary == subwords.labels
+    with pytest.raises(CheckpointError, match="CTC head of subwords"):
+        save_hf(checkpoint, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()

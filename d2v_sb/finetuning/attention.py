@@ -1,0 +1,103 @@
+"""Speech recognition with CTC and attention, searched together.
+
+Reference: https://arxiv.org/abs/1609.06773
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+from functools import cached_property
+
+import speechbrain as sb
+import torch
+import torch.nn.functional as F
+from speechbrain.dataio.dataio import append_eos_token, prepend_bos_token
+from speechbrain.nnet.losses import ctc_loss
+
+from d2v_sb.finetuning.asr import ASRBrain
+from d2v_sb.inference import ctc_greedy_decode, export_joint
+from d2v_sb.search import joint_searcher
+
+PAD = 0  # what PaddedBatch pads labels with
+
+
+class AttentionBrain(ASRBrain):
+    """Trains a ``JointModel`` and measures its WER and CER.
+
+    Besides ``ASRBrain``'s it takes from the hparams `model`, `ctc_weight`, `label_smoothing`, `bos_index`, `eos_index`, `blank_index`,
+    `inference_folder` and `joint_search`. Validation decodes CTC greedily,
+    which is fast and shows what the encoder learned; tests search jointly.
+    """
+
+    @cached_property
+    def searcher(self):
+        """Joint search with the model's heads."""
+        options = self.hparams.joint_search
+        return joint_searcher(self.hparams.model, **options)
+
+    def compute_forward(self, batch, stage):
+        """Waveforms to log-probabilities of CTC (B, T, V) and of the decoder
+        (B, U + 1, V), which is told the true labels."""
+        wavs, wav_lens = batch.sig
+        tokens, _ = batch.tokens
+        bos = prepend_bos_token(tokens, self.hparams.bos_index)
+        return self.modules.model(
+            wavs.to(self.device), wav_lens, bos.to(self.device)
+        )
+
+    def compute_objectives(self, outputs, batch, stage):
+        """Both losses, weighted; outside training also errors.
+
+        Each is a sum over an utterance's labels and a mean over utterances, as
+        in SpeechBrain's recipes.
+        """
+        ctc, seq = outputs
+        tokens, token_lens = batch.tokens
+        num_tokens = (token_lens * tokens.shape[1]).round().long()
+        eos = append_eos_token(tokens, num_tokens, self.hparams.eos_index)
+        with torch.autocast(self.device_type, enabled=False):
+            loss_ctc = ctc_loss(
+                ctc.float(),
+                tokens.to(self.device),
+                (self.frames(batch) / ctc.shape[1]).to(self.device),
+                token_lens.to(self.device),
+                blank_index=self.hparams.blank_index,
+                reduction="batchmean",
+            )
+            # SpeechBrain's kldiv_loss counts padding where nothing is smoothed.
+            loss_seq = F.cross_entropy(
+                seq.float().transpose(1, 2),
+                eos.long().to(self.device),
+                ignore_index=PAD,
+                label_smoothing=self.hparams.label_smoothing,
+                reduction="sum",
+            ) / len(eos)
+        self.measure(outputs, batch, stage)
+        weight = self.hparams.ctc_weight
+        return weight * loss_ctc + (1 - weight) * loss_seq
+
+    def decode(self, outputs, batch, stage):
+        """Texts of a batch: greedily by CTC, in tests by joint search."""
+        if stage == sb.Stage.TEST:
+            wavs, wav_lens = batch.sig
+            states = self.hparams.model.encoder(wavs.to(self.device), wav_lens)
+            labels, *_ = self.searcher(states)
+        else:
+            ctc = outputs[0].clone()
+            # Padding is blank for certain, as in CTCModel.
+            frames = torch.arange(ctc.shape[1])[None]
+            padding = frames >= self.frames(batch)[:, None]
+            blank = torch.full(ctc.shape[-1:], -1e4)
+            blank[self.hparams.blank_index] = 0.0
+            ctc[padding.to(ctc.device)] = blank.to(ctc)
+            labels = ctc_greedy_decode(ctc, None, self.hparams.blank_index)
+        return [self.hparams.tokenizer.decode(row) for row in labels]
+
+    def export(self):
+        """Writes the folder that ``EncoderDecoderASR`` loads."""
+        export_joint(
+            self.hparams.inference_folder,
+            self.hparams.model,
+            self.hparams.tokenizer,
+            self.hparams.joint_search,
+        )

@@ -1,0 +1,221 @@
+"""Labels of speech recognition: letters, or subwords by SentencePiece.
+
+Both have ``encode``, ``decode``, ``labels``, ``unknown`` and ``__len__``, are
+saved with checkpoints, and are what SpeechBrain's interfaces expect.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import shutil
+from pathlib import Path
+
+import sentencepiece as spm
+from speechbrain.dataio.encoder import CTCTextEncoder
+from speechbrain.tokenizers.SentencePiece import SentencePiece
+from speechbrain.utils.checkpoints import (
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
+
+from d2v_sb.atomic import replacing
+from d2v_sb.errors import CheckpointError, DataError, UserError
+
+UNKNOWN = 0  # SentencePiece's; CTC's blank has the same label
+LETTERS = "letters"
+SUBWORDS = ("unigram", "bpe", "char")
+
+
+def make_tokenizer(token_type, alphabet, vocab_size, train_csv, folder):
+    """The labels that an hparams file names.
+
+    Arguments
+    ---------
+    token_type : str
+        "letters", or SentencePiece's "unigram", "bpe" or "char".
+    alphabet : str
+        The letters, space among them.
+    vocab_size : int
+        How many subwords.
+    train_csv : str
+        Of the training data; subwords are learned from its "wrd".
+    folder : str
+        Where their model is kept.
+
+    Returns
+    -------
+    Letters or Subwords
+
+    Raises
+    ------
+    UserError
+        If there is no such type.
+
+    Example
+    -------
+    >>> len(make_tokenizer("letters", " AB", 1000, "train.csv", "save"))
+    4
+    """
+    if token_type == LETTERS:
+        return Letters(alphabet)
+    if token_type not in SUBWORDS:
+        raise UserError(
+            f"--token_type {token_type}: it is one of {LETTERS}, "
+            f"{', '.join(SUBWORDS)}"
+        )
+    return Subwords(train_csv, folder, vocab_size, token_type)
+
+
+class Letters(CTCTextEncoder):
+    """Single letters; the blank is label 0.
+
+    Arguments
+    ---------
+    alphabet : str
+        The letters, space among them.
+
+    Example
+    -------
+    >>> letters = Letters(" AB")
+    >>> letters.encode("A B"), letters.decode([2, 1, 3])
+    ([2, 1, 3], 'A B')
+    """
+
+    # What an inference folder holds it as: SpeechBrain's interfaces ask for it.
+    loaded_as = "speechbrain.dataio.encoder.CTCTextEncoder"
+
+    def __init__(self, alphabet):
+        super().__init__()
+        self.insert_blank(index=0)
+        for letter in alphabet:
+            self.add_label(letter)
+        self.expect_len(len(alphabet) + 1)
+
+    @property
+    def labels(self):
+        """Texts of the labels, in their order."""
+        return [self.ind2lab[i] for i in range(len(self))]
+
+    def encode(self, text):
+        """A text to a list of labels."""
+        return self.encode_sequence(list(text))
+
+    def decode(self, labels):
+        """Labels, blanks left out, to a text."""
+        return "".join(self.decode_ndim(labels))
+
+    def unknown(self, text):
+        """The letters of a text that have no label."""
+        return sorted(set(text) - self.lab2ind.keys())
+
+
+@register_checkpoint_hooks
+class Subwords(SentencePiece):
+    """Subwords that SpeechBrain's wrapper of SentencePiece learns.
+
+    Label 0 is SentencePiece's unknown, which no transcript may contain: it is
+    the blank.
+
+    Arguments
+    ---------
+    train_csv : str
+        A CSV with the texts to learn from, as "wrd".
+    folder : str
+        Where the model is kept, as ``<vocab_size>_<model_type>.model``; one
+        that is there is used.
+    vocab_size : int
+        How many subwords, special ones among them.
+    model_type : str
+        "unigram", "bpe" or "char".
+    bos_index, eos_index : int
+        Labels of begin and end, for decoders with attention; -1 for none.
+
+    Raises
+    ------
+    DataError
+        If the texts do not make so many subwords.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> rows = ["wrd", *["ONE TWO THREE"] * 9, *["TOO TREE NOT"] * 9]
+    >>> _ = (folder / "train.csv").write_text("\\n".join(rows))
+    >>> subwords = Subwords(folder / "train.csv", folder, 12, "bpe")
+    >>> subwords.decode(subwords.encode("TREE TWO")), len(subwords)
+    ('TREE TWO', 12)
+    """
+
+    loaded_as = "sentencepiece.SentencePieceProcessor"
+
+    def __init__(
+        self,
+        train_csv,
+        folder,
+        vocab_size,
+        model_type="unigram",
+        bos_index=-1,
+        eos_index=-1,
+    ):
+        try:
+            super().__init__(
+                str(folder),
+                int(vocab_size),
+                annotation_train=str(train_csv),
+                annotation_read="wrd",
+                model_type=model_type,
+                bos_id=bos_index,
+                eos_id=eos_index,
+            )
+        except RuntimeError as error:
+            # "Vocabulary size is too high (9). Please set it to a value <= 7."
+            reason = str(error).split("]")[-1].strip()
+            raise DataError(
+                f"{train_csv}: no {model_type} model of --vocab_size "
+                f"{vocab_size} can be learned from its texts. {reason}"
+            ) from error
+
+    def __len__(self):
+        return self.sp.vocab_size()
+
+    @property
+    def path(self):
+        """The file of the model."""
+        return Path(self.prefix_model_file + ".model")
+
+    @property
+    def labels(self):
+        """Texts of the labels, in their order; "▁" begins a word."""
+        return [self.sp.id_to_piece(i) for i in range(len(self))]
+
+    def encode(self, text):
+        """A text to a list of labels."""
+        return self.sp.encode_as_ids(text)
+
+    def decode(self, labels):
+        """Labels, blanks left out, to a text."""
+        return self.sp.decode_ids(list(labels))
+
+    def unknown(self, text):
+        """The letters of a text that no subword has."""
+        if UNKNOWN not in self.encode(text):
+            return []
+        return sorted({c for c in text if UNKNOWN in self.encode(c)})
+
+    @mark_as_saver
+    def save(self, path):
+        """Writes the model to a file."""
+        shutil.copyfile(self.path, path)
+
+    @mark_as_loader
+    def _load(self, path, end_of_epoch):
+        del end_of_epoch
+        size = spm.SentencePieceProcessor(str(path)).vocab_size()
+        if size != len(self):
+            raise CheckpointError(
+                f"{path} has {size} subwords, not {len(self)}: the checkpoint "
+                "is of a run with another --vocab_size"
+            )
+        with replacing(self.path) as beside:
+            shutil.copyfile(path, beside)
+        self.sp.load(str(self.path))
