@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 class ASRBrain(FineTuningBrain):
     """Measures WER and CER; its subclasses model, decode and export.
 
-    Besides ``FineTuningBrain``'s it takes from the hparams `tokenizer` and
-    `output_folder`. The checkpoint with the lowest WER on dev is the best.
+    Besides ``FineTuningBrain``'s it takes from the hparams `tokenizer`,
+    `output_folder` and `all_blank`. The checkpoint with the lowest WER on dev
+    is the best.
     """
 
     def decode(self, outputs, batch, stage):
@@ -90,6 +91,8 @@ class ASRBrain(FineTuningBrain):
                 meta, train_stats=self.train_stats, valid_stats=stats
             )
             self._show_one()
+            heard = (" ".join(s["hyp_tokens"]) for s in self.wer.scores)
+            self.hparams.all_blank.observe(heard, self.optimizer_step)
             self.checkpointer.save_and_keep_only(
                 meta={"WER": stats["WER"], "update": self.optimizer_step},
                 num_to_keep=1,

@@ -16,6 +16,7 @@ from speechbrain.nnet.losses import ctc_loss
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
+from d2v_sb.language_model import check_words
 
 
 class CTCBrain(ASRBrain):
@@ -94,6 +95,17 @@ class CTCBrain(ASRBrain):
                 "decoding with a language model needs kenlm and pygtrie: "
                 'pip install "d2v_sb[lm]"'
             ) from error
+        except OSError as error:  # KenLM's
+            raise UserError(
+                f"{lm} can not be read as a language model: {error}"
+            ) from error
+
+    def test(self, name, dataset, suffix=""):
+        """As of ``ASRBrain``; a language model must know the words."""
+        if self.searcher is not None and self.hparams.lm_path:
+            rows = dataset.data.values()
+            check_words(self.hparams.lm_path, (row["wrd"] for row in rows))
+        return super().test(name, dataset, suffix)
 
     def export(self):
         """Writes the folder that ``EncoderASR`` loads."""

@@ -36,6 +36,7 @@ CODE = {
     "recipes/*/pretrain.py": ("d2v_pretrain",),
     "d2v_sb/pretraining/*.py": ("d2v_pretrain",),
     "recipes/*/train.py": ("d2v_ctc", "d2v_attention"),
+    "d2v_sb/finetuning/all_blank.py": ("d2v_ctc", "d2v_attention"),
     "d2v_sb/finetuning/base.py": ("d2v_ctc", "d2v_attention"),
     "d2v_sb/finetuning/asr.py": ("d2v_ctc", "d2v_attention"),
     "d2v_sb/finetuning/regimes.py": ("d2v_ctc",),
@@ -56,6 +57,7 @@ BY_BRAIN = {
 # Saved models and users' files refer to these: renaming one breaks them.
 PUBLIC = {
     "d2v_sb.checkpointer.AtomicCheckpointer",
+    "d2v_sb.finetuning.AllBlankDetector",
     "d2v_sb.finetuning.AttentionBrain",
     "d2v_sb.finetuning.CTCBrain",
     "d2v_sb.inference.ctc_greedy_decode",
