@@ -8,12 +8,14 @@ import shutil
 import socket
 
 import pytest
+import soundfile
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.ASR import EncoderASR
 from speechbrain.nnet.linear import Linear
 
 from d2v_sb import inference
+from d2v_sb.alignment import transcribe_words
 from d2v_sb.checkpoints import load_checkpoint, save_hf
 from d2v_sb.errors import CheckpointError
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
@@ -217,8 +219,27 @@ def test_a_folder_of_subwords_is_read_and_is_none_of_transformers(tmp_path):
     with torch.no_grad():
         rows = ctc_greedy_decode(ctc_model()(wavs, wav_lens), None)
     assert heard == [subwords.decode(row) for row in rows]
+    soundfile.write(tmp_path / "a.wav", wavs[0], 16000, subtype="FLOAT")
+    words = transcribe_words(asr, str(tmp_path / "a.wav"))
+    assert " ".join(word.text for word in words) == " ".join(heard[0].split())
     checkpoint = load_checkpoint(tmp_path / "inference")
     assert checkpoint.vocabulary == subwords.labels
     with pytest.raises(CheckpointError, match="CTC head of subwords"):
         save_hf(checkpoint, tmp_path / "hf")
     assert not (tmp_path / "hf").exists()
+
+
+def test_words_have_times_and_are_those_of_the_transcription(folder, tmp_path):
+    asr = EncoderASR.from_hparams(source=str(folder))
+    wavs, _ = noise(24000)
+    soundfile.write(tmp_path / "a.wav", wavs[0], 16000, subtype="FLOAT")
+    words = transcribe_words(asr, str(tmp_path / "a.wav"))
+    heard = asr.transcribe_file(str(tmp_path / "a.wav"))
+    assert [word.text for word in words] == heard.split() and len(words) > 2
+    times = [time for word in words for time in (word.start, word.end)]
+    assert 0 <= min(times) and max(times) <= 1.5
+    starts = [word.start for word in words]
+    assert starts == sorted(starts)
+    assert all(
+        word.end > word.start and 0 < word.confidence <= 1 for word in words
+    )

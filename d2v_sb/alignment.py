@@ -1,0 +1,203 @@
+"""When words were said, from the frames of a CTC model.
+
+Reference: https://arxiv.org/abs/2007.09127 (alignment by CTC)
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from speechbrain.dataio.encoder import CTCTextEncoder
+
+from d2v_sb.errors import DataError
+from d2v_sb.inference import ctc_greedy_decode
+from d2v_sb.lobes.feature_extractor import receptive_field
+from d2v_sb.presets import SAMPLE_RATE
+
+
+class Word(NamedTuple):
+    """A word, its begin and end in seconds, and how sure the model is.
+
+    The confidence, from 0 to 1, is the geometric mean over the word's labels
+    of the highest probability that each has in its frames. It orders words; it
+    is no probability of being right.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+def transcribe_words(asr, path):
+    """Words of a file with their times.
+
+    Arguments
+    ---------
+    asr : EncoderASR
+        Of an inference folder of ours.
+    path : str
+        An audio file.
+
+    Returns
+    -------
+    list of Word
+        Decoded greedily, as ``asr.transcribe_file`` does by default.
+
+    Example
+    -------
+    >>> asr = EncoderASR.from_hparams(source="inference")  # doctest: +SKIP
+    >>> transcribe_words(asr, "speech.wav")  # doctest: +SKIP
+    [Word(text='YES', start=0.42, end=0.785, confidence=0.97)]
+    """
+    model = asr.mods.encoder
+    wav = asr.load_audio(path)
+    with torch.no_grad():
+        log_probs = asr.encode_batch(wav[None], torch.ones(1))
+    (labels,) = ctc_greedy_decode(log_probs, None, model.blank_index)
+    return word_times(
+        log_probs[0],
+        labels,
+        _texts(asr.tokenizer),
+        model.encoder.config.conv_feature_layers,
+        model.blank_index,
+    )
+
+
+def _texts(tokenizer):
+    """Texts of all labels; the interfaces hold SpeechBrain's own classes."""
+    if isinstance(tokenizer, CTCTextEncoder):
+        return [tokenizer.ind2lab[i] for i in range(len(tokenizer))]
+    return [tokenizer.id_to_piece(i) for i in range(len(tokenizer))]
+
+
+def align(log_probs, labels, blank_index=0):
+    """The most probable path of frames through labels, by Viterbi.
+
+    Arguments
+    ---------
+    log_probs : torch.Tensor
+        Of one utterance (T, V).
+    labels : list of int
+        Without blanks, L of them.
+    blank_index : int
+        The blank's label.
+
+    Returns
+    -------
+    list of (int, int)
+        First and last frame of each label.
+
+    Raises
+    ------
+    DataError
+        If there are fewer frames than the labels take.
+
+    Example
+    -------
+    >>> log_probs = torch.eye(3)[[0, 1, 1, 0, 2]].mul(9).log_softmax(-1)
+    >>> align(log_probs, [1, 2])
+    [(1, 2), (4, 4)]
+    """
+    if not labels:
+        return []
+    T = len(log_probs)
+    # blank, label, blank, label, …, blank
+    states = torch.full((2 * len(labels) + 1,), blank_index)
+    states[1::2] = torch.tensor(labels)
+    emitted = log_probs.detach().double().cpu()[:, states]
+    # From two states before: over a blank between labels that differ.
+    may_skip = torch.zeros(len(states), dtype=torch.bool)
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    score = torch.full((len(states),), -math.inf, dtype=torch.double)
+    score[:2] = emitted[0, :2]
+    steps = torch.zeros(T, len(states), dtype=torch.long)
+    for t in range(1, T):
+        candidates = torch.full((3, len(states)), -math.inf).double()
+        candidates[0] = score
+        candidates[1, 1:] = score[:-1]
+        candidates[2, 2:] = score[:-2]
+        candidates[2, ~may_skip] = -math.inf
+        best, steps[t] = candidates.max(dim=0)
+        score = best + emitted[t]
+    state = len(states) - 1 - int(score[-2] > score[-1])
+    if not torch.isfinite(score[state]):
+        raise DataError(
+            f"{T} frames can not be aligned with {len(labels)} labels: they "
+            "are too few"
+        )
+    spans = [(T, -1)] * len(labels)
+    for t in range(T - 1, -1, -1):
+        if state % 2:
+            first, last = spans[state // 2]
+            spans[state // 2] = min(first, t), max(last, t)
+        state -= int(steps[t, state])
+    return spans
+
+
+def word_times(log_probs, labels, texts, conv_feature_layers, blank_index=0):
+    """Words with their times.
+
+    Arguments
+    ---------
+    log_probs : torch.Tensor
+        Of one utterance (T, V).
+    labels : list of int
+        What was heard, or is to be found.
+    texts : list of str
+        Of all labels in their order, as ``Letters.labels``: words are
+        separated by a space, or, of subwords, begin with "▁".
+    conv_feature_layers : sequence of (channels, kernel, stride)
+        The encoder's conv stack, which makes frames of samples.
+    blank_index : int
+        The blank's label.
+
+    Returns
+    -------
+    list of Word
+        The begin is that of a word's first frame's window, the end that of its
+        last frame's.
+
+    Example
+    -------
+    >>> from d2v_sb.presets import PRESETS
+    >>> log_probs = torch.eye(4)[[2, 0, 1, 3]].mul(99).log_softmax(-1)
+    >>> texts, layers = ["<blank>", " ", "A", "B"], PRESETS["base"]
+    >>> word_times(log_probs, [2, 1, 3], texts, layers.conv_feature_layers)
+    [Word(text='A', start=0.0, end=0.025, confidence=1.0), \
+Word(text='B', start=0.06, end=0.085, confidence=1.0)]
+    """
+    hop = math.prod(stride for _, _, stride in conv_feature_layers)
+    window = receptive_field(conv_feature_layers)
+    spans = align(log_probs, labels, blank_index)
+    words, parts = [], []
+
+    def finish():
+        if parts:
+            text = "".join(text for text, _, _ in parts)
+            start = parts[0][1][0] * hop
+            end = parts[-1][1][1] * hop + window
+            mean = sum(best for _, _, best in parts) / len(parts)
+            words.append(
+                Word(
+                    text,
+                    round(start / SAMPLE_RATE, 3),
+                    round(end / SAMPLE_RATE, 3),
+                    math.exp(mean),
+                )
+            )
+            parts.clear()
+
+    for label, (first, last) in zip(labels, spans, strict=True):
+        text = texts[label]
+        if text[0] in " ▁":
+            finish()
+            text = text[1:]
+        if text:
+            best = log_probs[first : last + 1, label].max().item()
+            parts.append((text, (first, last), best))
+    finish()
+    return words
