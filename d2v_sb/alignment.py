@@ -61,14 +61,24 @@ def transcribe_words(asr, path):
     return word_times(
         log_probs[0],
         labels,
-        _texts(asr.tokenizer),
+        label_texts(asr.tokenizer),
         model.encoder.config.conv_feature_layers,
         model.blank_index,
     )
 
 
-def _texts(tokenizer):
-    """Texts of all labels; the interfaces hold SpeechBrain's own classes."""
+def label_texts(tokenizer):
+    """Texts of all labels, in their order.
+
+    Arguments
+    ---------
+    tokenizer : CTCTextEncoder or SentencePieceProcessor
+        As SpeechBrain's interfaces hold it.
+
+    Returns
+    -------
+    list of str
+    """
     if isinstance(tokenizer, CTCTextEncoder):
         return [tokenizer.ind2lab[i] for i in range(len(tokenizer))]
     return [tokenizer.id_to_piece(i) for i in range(len(tokenizer))]
@@ -139,7 +149,7 @@ def align(log_probs, labels, blank_index=0):
 
 
 def word_times(log_probs, labels, texts, conv_feature_layers, blank_index=0):
-    """Words with their times.
+    """Words with their times, where all frames are at hand.
 
     Arguments
     ---------
@@ -170,34 +180,73 @@ def word_times(log_probs, labels, texts, conv_feature_layers, blank_index=0):
     [Word(text='A', start=0.0, end=0.025, confidence=1.0), \
 Word(text='B', start=0.06, end=0.085, confidence=1.0)]
     """
-    hop = math.prod(stride for _, _, stride in conv_feature_layers)
-    window = receptive_field(conv_feature_layers)
-    spans = align(log_probs, labels, blank_index)
-    words, parts = [], []
+    builder = WordBuilder(texts, conv_feature_layers)
+    words = []
+    for label, (first, last) in zip(
+        labels, align(log_probs, labels, blank_index), strict=True
+    ):
+        best = log_probs[first : last + 1, label].max().item()
+        words += builder.add(label, first, last, best)
+    return words + builder.finish()
 
-    def finish():
-        if parts:
-            text = "".join(text for text, _, _ in parts)
-            start = parts[0][1][0] * hop
-            end = parts[-1][1][1] * hop + window
-            mean = sum(best for _, _, best in parts) / len(parts)
-            words.append(
-                Word(
-                    text,
-                    round(start / SAMPLE_RATE, 3),
-                    round(end / SAMPLE_RATE, 3),
-                    math.exp(mean),
-                )
-            )
-            parts.clear()
 
-    for label, (first, last) in zip(labels, spans, strict=True):
-        text = texts[label]
-        if text[0] in " ▁":
-            finish()
+class WordBuilder:
+    """Makes words of labels as they come.
+
+    Arguments
+    ---------
+    texts, conv_feature_layers
+        As of ``word_times``.
+
+    Example
+    -------
+    >>> from d2v_sb.presets import PRESETS
+    >>> layers = PRESETS["base"].conv_feature_layers
+    >>> builder = WordBuilder(["<blank>", " ", "A", "B"], layers)
+    >>> builder.add(2, 0, 1, 0.0), builder.add(1, 3, 3, 0.0)
+    ([], [Word(text='A', start=0.0, end=0.045, confidence=1.0)])
+    >>> builder.add(3, 4, 4, 0.0), builder.finish()
+    ([], [Word(text='B', start=0.08, end=0.105, confidence=1.0)])
+    """
+
+    def __init__(self, texts, conv_feature_layers):
+        self.texts = texts
+        self.hop = math.prod(stride for _, _, stride in conv_feature_layers)
+        self.window = receptive_field(conv_feature_layers)
+        self._parts = []
+
+    def add(self, label, first, last, best):
+        """Takes a label.
+
+        Arguments
+        ---------
+        label : int
+            No blank.
+        first, last : int
+            Its frames.
+        best : float
+            Its highest log-probability in them.
+
+        Returns
+        -------
+        list of Word
+            The word that it ended, if it did.
+        """
+        text, done = self.texts[label], []
+        if text[0] in " \u2581":
+            done = self.finish()
             text = text[1:]
         if text:
-            best = log_probs[first : last + 1, label].max().item()
-            parts.append((text, (first, last), best))
-    finish()
-    return words
+            self._parts.append((text, first, last, best))
+        return done
+
+    def finish(self):
+        """The word that is not ended yet, if there is one: list of Word."""
+        if not self._parts:
+            return []
+        parts, self._parts = self._parts, []
+        start = parts[0][1] * self.hop / SAMPLE_RATE
+        end = (parts[-1][2] * self.hop + self.window) / SAMPLE_RATE
+        mean = sum(best for *_, best in parts) / len(parts)
+        text = "".join(part[0] for part in parts)
+        return [Word(text, round(start, 3), round(end, 3), math.exp(mean))]
