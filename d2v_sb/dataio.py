@@ -117,57 +117,6 @@ def asr_dataset(csv, tokenizer, convert=False):
     return dataset
 
 
-def keep_listed(dataset, path):
-    """Keeps the utterances that a file names.
-
-    Arguments
-    ---------
-    dataset : DynamicItemDataset
-        The data.
-    path : str, or None
-        A text file with an utterance's id at the beginning of each line; None
-        keeps all.
-
-    Returns
-    -------
-    DynamicItemDataset
-        Those utterances.
-
-    Raises
-    ------
-    DataError
-        If the file can not be read, names nothing, or names utterances that
-        are not there.
-
-    Example
-    -------
-    >>> data = {name: {"wrd": "A"} for name in ("1-1-0", "1-1-1")}
-    >>> path = getfixture("tmp_path") / "ids.txt"
-    >>> _ = path.write_text("1-1-1\\n")
-    >>> keep_listed(DynamicItemDataset(data), path).data_ids
-    ['1-1-1']
-    """
-    if path is None:
-        return dataset
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: the list of ids can not be read: {error}"
-        ) from (error)
-    wanted = {line.split()[0] for line in lines if line.strip()}
-    if not wanted:
-        raise DataError(f"{path} names no utterance")
-    absent = sorted(wanted - set(dataset.data_ids))
-    if absent:
-        raise DataError(
-            f"{path}: {len(absent)} of its {len(wanted)} ids are in none of the "
-            f"train splits, first: {', '.join(absent[:5])}. Add the splits that "
-            "they are of to --train_splits"
-        )
-    return dataset.filtered_sorted(key_test={"id": lambda name: name in wanted})
-
-
 def drop_unalignable(dataset, tokenizer, conv_feature_layers, save_to):
     """Leaves out utterances with fewer frames than CTC needs for their labels.
 

@@ -11,6 +11,7 @@ Authors
 import dataclasses
 import difflib
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -44,6 +45,7 @@ WIDTHS = (
     re.compile(r"^(\s+input_size:\s*)(\d+)(.*)$"),
 )
 # A recipe of CommonVoice gives the encoder the width of the layers behind it.
+PLAIN = re.compile(r"[\w./-]+")  # what YAML takes without quotation marks
 KNOWN_WIDTHS = {"768", "1024", "1280", "!ref <dnn_neurons>"}
 
 
@@ -129,7 +131,9 @@ def swap_encoder(path, encoder, width):
         after[i] = before[i].replace(match[2], ours)
         sources.append(_source(path, before, i, ours))
     for place, value in sources:
-        after[place] = after[place].replace(value, encoder)
+        key, colon, rest = after[place].partition(":")
+        new = encoder if PLAIN.fullmatch(encoder) else json.dumps(encoder)
+        after[place] = key + colon + rest.replace(value, new, 1)
     notes += _set_width(after, width)
     return Swap(before, after, notes)
 
@@ -196,13 +200,19 @@ def _source(path, lines, lobe, ours):
 
 
 def _set_width(lines, width):
-    """Changes the width where the best known pattern finds it."""
+    """Changes the width where the best known pattern finds it alone."""
     for pattern in WIDTHS:
         found = [
             (i, pattern.match(line.rstrip("\n")))
             for i, line in enumerate(lines)
         ]
         found = [(i, m) for i, m in found if m and m[2] in KNOWN_WIDTHS]
+        if len(found) > 1:
+            numbers = ", ".join(str(i + 1) for i, _ in found)
+            return [
+                f"lines {numbers} have widths, and which of them are of the "
+                f"encoder is not clear: change those to {width} by hand"
+            ]
         for i, match in found:
             ending = "\n" if lines[i].endswith("\n") else ""
             lines[i] = f"{match[1]}{width}{match[3]}{ending}"

@@ -7,7 +7,9 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import sentencepiece as spm
@@ -18,13 +20,14 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from speechbrain.utils.distributed import run_on_main
 
-from d2v_sb.atomic import replacing
 from d2v_sb.errors import CheckpointError, DataError, UserError
 
 UNKNOWN = 0  # SentencePiece's; CTC's blank has the same label
 LETTERS = "letters"
 SUBWORDS = ("unigram", "bpe", "char")
+WAY_OUT = "Begin in another --output_folder"
 
 
 def make_tokenizer(token_type, alphabet, vocab_size, train_csv, folder):
@@ -133,6 +136,8 @@ class Subwords(SentencePiece):
 
     Raises
     ------
+    UserError
+        If there is no such type.
     DataError
         If the texts do not make so many subwords.
 
@@ -157,23 +162,23 @@ class Subwords(SentencePiece):
         bos_index=-1,
         eos_index=-1,
     ):
-        try:
-            super().__init__(
-                str(folder),
-                int(vocab_size),
-                annotation_train=str(train_csv),
-                annotation_read="wrd",
-                model_type=model_type,
-                bos_id=bos_index,
-                eos_id=eos_index,
+        if model_type not in SUBWORDS:
+            raise UserError(
+                f"--token_type {model_type}: here it is one of "
+                f"{', '.join(SUBWORDS)}"
             )
-        except RuntimeError as error:
-            # "Vocabulary size is too high (9). Please set it to a value <= 7."
-            reason = str(error).split("]")[-1].strip()
-            raise DataError(
-                f"{train_csv}: no {model_type} model of --vocab_size "
-                f"{vocab_size} can be learned from its texts. {reason}"
-            ) from error
+        options = {
+            "vocab_size": int(vocab_size),
+            "annotation_train": str(train_csv),
+            "annotation_read": "wrd",
+            "model_type": model_type,
+            "bos_id": bos_index,
+            "eos_id": eos_index,
+        }
+        # On all processes or none: SpeechBrain waits for the others only in
+        # those that find no model, and it would learn from an old text.
+        run_on_main(_learn_if_absent, args=[Path(folder), options])
+        super().__init__(str(folder), **options)
 
     def __len__(self):
         return self.sp.vocab_size()
@@ -210,12 +215,37 @@ class Subwords(SentencePiece):
     @mark_as_loader
     def _load(self, path, end_of_epoch):
         del end_of_epoch
-        size = spm.SentencePieceProcessor(str(path)).vocab_size()
-        if size != len(self):
+        try:
+            saved = spm.SentencePieceProcessor(str(path))
+        except (RuntimeError, OSError) as error:
             raise CheckpointError(
-                f"{path} has {size} subwords, not {len(self)}: the checkpoint "
-                "is of a run with another --vocab_size"
+                f"{path} is no SentencePiece model: the checkpoint is of a run "
+                f"with letters, or damaged. {WAY_OUT}"
+            ) from error
+        pieces = [saved.id_to_piece(i) for i in range(len(saved))]
+        if pieces != self.labels:
+            raise CheckpointError(
+                f"{path} has {len(pieces)} subwords that are not the "
+                f"{len(self)} of {self.path}: the checkpoint is of a run with "
+                f"another --vocab_size, --token_type or text. {WAY_OUT}"
             )
-        with replacing(self.path) as beside:
-            shutil.copyfile(path, beside)
-        self.sp.load(str(self.path))
+
+
+def _learn_if_absent(folder, options):
+    """Learns in a folder of its own, so that no half of a model is left."""
+    name = f"{options['vocab_size']}_{options['model_type']}.model"
+    if (folder / name).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        try:
+            SentencePiece(beside, **options)
+        except RuntimeError as error:
+            # "Vocabulary size is too high (9). Please set it to a value <= 7."
+            reason = str(error).split("]")[-1].strip()
+            raise DataError(
+                f"{options['annotation_train']}: no {options['model_type']} "
+                f"model of --vocab_size {options['vocab_size']} can be learned "
+                f"from its texts. {reason}"
+            ) from error
+        os.replace(Path(beside) / name, folder / name)

@@ -13,13 +13,14 @@ after %d updates nothing but blanks was heard in %d validations in a row. CTC
 begins so, for some hundred updates of a minute of audio and more of seconds; if
 it stays so, these are the usual causes, the commonest first:
   - the encoder moved before the output layer had learned: raise
-    --freeze_finetune_updates, or --head_lr_scale to 10
+    --freeze_finetune_updates or --head_lr_scale
   - the learning rate is too high, or an update is too small for it: lower --lr,
     raise --batch_seconds, clip with --max_grad_norm 1
   - it is too low for weights that are not pretrained: --encoder says which are
     loaded, `d2v-sb inspect` what they are
   - masks, LayerDrop or dropout are those of the full size: on an hour of speech
     and less, or a small encoder, lower --mask_prob and --mask_channel_prob
+  (the first two take effect from the start: begin in another --output_folder)
   - the transcripts are not of this audio: look at `said` in the log"""
 
 

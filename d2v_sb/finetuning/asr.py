@@ -91,8 +91,11 @@ class ASRBrain(FineTuningBrain):
                 meta, train_stats=self.train_stats, valid_stats=stats
             )
             self._show_one()
-            heard = (" ".join(s["hyp_tokens"]) for s in self.wer.scores)
-            self.hparams.all_blank.observe(heard, self.optimizer_step)
+            encoder = self.hparams.data2vec
+            # A frozen phase may take long; the rest of the advice is for it.
+            if if_main_process() and (encoder.freeze or not encoder.frozen):
+                heard = (" ".join(s["hyp_tokens"]) for s in self.wer.scores)
+                self.hparams.all_blank.observe(heard, self.optimizer_step)
             self.checkpointer.save_and_keep_only(
                 meta={"WER": stats["WER"], "update": self.optimizer_step},
                 num_to_keep=1,

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from speechbrain.dataio.dataio import append_eos_token, prepend_bos_token
 from speechbrain.nnet.losses import ctc_loss
 
+from d2v_sb.errors import UserError
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_joint
 from d2v_sb.search import joint_searcher
@@ -32,8 +33,16 @@ class AttentionBrain(ASRBrain):
     @cached_property
     def searcher(self):
         """Joint search with the model's heads."""
-        options = self.hparams.joint_search
-        return joint_searcher(self.hparams.model, **options)
+        try:
+            options = self.hparams.joint_search
+            return joint_searcher(self.hparams.model, **options)
+        except TypeError as error:
+            raise UserError(f"--joint_search: {error}") from error
+
+    def on_fit_start(self):
+        """Finds what is wrong with the search before the training."""
+        self.searcher  # noqa: B018
+        super().on_fit_start()
 
     def compute_forward(self, batch, stage):
         """Waveforms to log-probabilities of CTC (B, T, V) and of the decoder

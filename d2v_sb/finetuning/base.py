@@ -24,22 +24,17 @@ class FineTuningBrain(UpdateBrain):
     def init_optimizers(self):
         """Gives the encoder and what stands on it groups of their own."""
         super().init_optimizers()
-        encoder = {id(p) for p in self.hparams.data2vec.parameters()}
+        self._of_encoder = {id(p) for p in self.hparams.data2vec.parameters()}
         groups = []
         for group in self.optimizer.param_groups:
-            for scale, of_encoder in (
-                (1.0, True),
-                (self.hparams.head_lr_scale, False),
-            ):
+            for of_encoder in (True, False):
                 parameters = [
                     p
                     for p in group["params"]
-                    if (id(p) in encoder) == of_encoder
+                    if (id(p) in self._of_encoder) == of_encoder
                 ]
                 if parameters:
-                    groups.append(
-                        {**group, "params": parameters, "lr_scale": scale}
-                    )
+                    groups.append({**group, "params": parameters})
         self.optimizer.param_groups[:] = groups
 
     def on_fit_start(self):
@@ -56,8 +51,11 @@ class FineTuningBrain(UpdateBrain):
         """Draws this batch's masks from (seed, its number); ends the frozen
         phase when it is time."""
         super().on_fit_batch_start(batch, should_step)
+        # After the schedule has set them. The scale is not kept in the groups:
+        # a checkpoint would bring back that of the run before.
         for group in self.optimizer.param_groups:
-            group["lr"] *= group["lr_scale"]  # after the schedule has set it
+            if id(group["params"][0]) not in self._of_encoder:
+                group["lr"] *= self.hparams.head_lr_scale
         encoder = self.hparams.data2vec
         if encoder.set_num_updates(self.optimizer_step):
             logger.info("update %d: the encoder learns", self.optimizer_step)

@@ -7,8 +7,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-from pathlib import Path
-
 import torch
 from speechbrain.decoders.ctc import CTCBeamSearcher
 from speechbrain.nnet.losses import ctc_loss
@@ -16,7 +14,7 @@ from speechbrain.nnet.losses import ctc_loss
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
-from d2v_sb.language_model import check_words
+from d2v_sb.language_model import Vocabulary, check_language_model, check_words
 
 
 class CTCBrain(ASRBrain):
@@ -29,6 +27,7 @@ class CTCBrain(ASRBrain):
     """
 
     searcher = None
+    words = None  # of the language model
 
     def compute_forward(self, batch, stage):
         """Waveforms to log-probabilities (B, T, V)."""
@@ -58,6 +57,11 @@ class CTCBrain(ASRBrain):
         labels = ctc_greedy_decode(log_probs, None, self.hparams.blank_index)
         return [self.hparams.tokenizer.decode(row) for row in labels]
 
+    def on_fit_start(self):
+        """Finds what is wrong with the language model before the training."""
+        check_language_model(self.hparams.lm_path)
+        super().on_fit_start()
+
     def decoders(self):
         """Greedy decoding, then beam search where there is a language model."""
         yield ""
@@ -82,29 +86,24 @@ class CTCBrain(ASRBrain):
             If the language model is not there, or kenlm is not installed.
         """
         lm = options.get("kenlm_model_path")
-        if lm and not Path(lm).is_file():
-            raise UserError(f"no such language model: {lm}")
+        check_language_model(lm)
         try:
             self.searcher = CTCBeamSearcher(
                 blank_index=self.hparams.blank_index,
                 vocab_list=self.hparams.tokenizer.labels,
                 **options,
             )
-        except ImportError as error:
-            raise UserError(
-                "decoding with a language model needs kenlm and pygtrie: "
-                'pip install "d2v_sb[lm]"'
-            ) from error
         except OSError as error:  # KenLM's
             raise UserError(
                 f"{lm} can not be read as a language model: {error}"
             ) from error
+        self.words = Vocabulary(lm) if lm else None
 
     def test(self, name, dataset, suffix=""):
         """As of ``ASRBrain``; a language model must know the words."""
-        if self.searcher is not None and self.hparams.lm_path:
+        if self.words is not None:
             rows = dataset.data.values()
-            check_words(self.hparams.lm_path, (row["wrd"] for row in rows))
+            check_words(self.words, (row["wrd"] for row in rows))
         return super().test(name, dataset, suffix)
 
     def export(self):

@@ -15,9 +15,9 @@ import json
 from d2v_sb.errors import UserError
 from d2v_sb.hparams import given_overrides, read_plain
 
-# Libri-light's archive of limited supervision, unpacked in the data folder:
-# https://dl.fbaipublicfiles.com/librilight/data/librispeech_finetuning.tgz
+# Libri-light's limited supervision, unpacked in the data folder.
 LIMITED = "librispeech_finetuning"
+LIMITED_URL = f"https://dl.fbaipublicfiles.com/librilight/data/{LIMITED}.tgz"
 ONE_HOUR = tuple(
     f"{LIMITED}/1h/{part}/{kind}"
     for part in range(6)
@@ -78,7 +78,7 @@ REGIMES = {
 def with_regime(hparams_file, overrides):
     """Adds what a regime sets to the options of a command line.
 
-    Only a regime that was asked for sets anything, and an option that was
+    Only a regime of the command line sets anything, and an option that was
     given counts for more. The frozen phase keeps its share of the run where
     `number_of_updates` was given.
 
@@ -97,7 +97,8 @@ def with_regime(hparams_file, overrides):
     Raises
     ------
     UserError
-        If there is no such regime.
+        If there is no such regime, or one that is written in the file is not
+        what the file says.
 
     Example
     -------
@@ -107,19 +108,19 @@ def with_regime(hparams_file, overrides):
     >>> plain["encoder"], plain["freeze_finetune_updates"], plain["mask_prob"]
     ('facebook/data2vec-audio-base', 100, 0.65)
     """
-    given = given_overrides(overrides)
-    if given.get("regime") is None:
+    given, known = given_overrides(overrides), read_plain(hparams_file)
+    name = str(given.get("regime", known.get("regime")))
+    if name == "None":
         return overrides
-    name = str(given["regime"])
     if name not in REGIMES:
         raise UserError(
             f"--regime {name}: the regimes are {', '.join(REGIMES)}"
         )
     size, labels = name.split("_")
     regime = dataclasses.asdict(REGIMES[name])
-    updates = int(
-        given.get("number_of_updates", REGIMES[name].number_of_updates)
-    )
+    updates = given.get("number_of_updates", REGIMES[name].number_of_updates)
+    if not isinstance(updates, int):
+        raise UserError(f"--number_of_updates {updates} is no whole number")
     share = REGIMES[name].freeze_finetune_updates * updates
     regime["freeze_finetune_updates"] = share // REGIMES[name].number_of_updates
     values = {
@@ -127,10 +128,26 @@ def with_regime(hparams_file, overrides):
         "train_splits": list(SPLITS[labels]),
         **regime,
     }
-    known = read_plain(hparams_file)
+    if "regime" not in given:
+        _check_file(hparams_file, known, values)
     added = [
         f"{key}: {json.dumps(value)}"
         for key, value in values.items()
         if key in known and key not in given
     ]
     return "\n".join([overrides.rstrip("\n"), *added, ""])
+
+
+def _check_file(path, known, values):
+    """A regime that is written in a file must be what the file says."""
+    other = [
+        f"{key} {known[key]}, not {value}"
+        for key, value in values.items()
+        if key in known and known[key] != value
+    ]
+    if other:
+        raise UserError(
+            f"{path} names the regime {known['regime']}, but its values are "
+            f"others: {'; '.join(other)}. Give --regime on the command line, "
+            "which sets them, or write `regime: null`"
+        )

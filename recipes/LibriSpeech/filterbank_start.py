@@ -10,7 +10,8 @@ pretraining goes on from them with the conv stack fixed:
 > python recipes/LibriSpeech/pretrain.py hparams/d2v_pretrain_base.yaml \
       --data_folder /my/audio --train_splits '[.]' --dev_splits '[]' \
       --pretrain_from results/filterbank/start.safetensors \
-      --freeze_feature_extractor True
+      --freeze_feature_extractor True --average_top_k_layers 3
+with a batch and number of updates that a CPU can make (docs/pretraining.md).
 
 It learns conv stack and projection, so that a linear layer finds 40 log-mel
 bands in the projected frames, and says how much of their variance is found in
@@ -161,7 +162,7 @@ def fit(encoder, head, bank, csv, options):
                 "update %d of %d: %.0f %% of the variance is found",
                 update,
                 updates,
-                100 * (1 - loss / variance),
+                100 * (1 - (loss / variance).item()),
             )
 
 

@@ -16,6 +16,7 @@ from speechbrain.utils.logger import get_logger
 from d2v_sb.atomic import remove_left_overs
 from d2v_sb.audio_files import Fault, check_choice
 from d2v_sb.errors import DataError
+from d2v_sb.finetuning.regimes import LIMITED, LIMITED_URL
 from d2v_sb.folders import WAY_OUT, describe, find_split
 from d2v_sb.manifest import as_list, make_manifest, merge
 
@@ -88,6 +89,13 @@ def prepare_librispeech(
     save_folder = Path(save_folder).expanduser().absolute()
     merged = {"train": as_list(train_splits), "dev": as_list(dev_splits)}
     splits = [*merged["train"], *merged["dev"], *as_list(test_splits)]
+    for split in splits:
+        if split.startswith(LIMITED) and not (data_folder / split).is_dir():
+            raise DataError(
+                f"split {split!r}: no such folder in {data_folder}. It is of "
+                f"Libri-light's limited supervision: unpack {LIMITED_URL} in "
+                "the data folder, or link it there"
+            )
     folders = {split: find_split(data_folder, split) for split in splits}
     # A single split that is called "train" is train.csv already.
     merged = {k: v for k, v in merged.items() if v not in ([], [k])}

@@ -22,15 +22,15 @@ from pathlib import Path
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 from librispeech_download import download_librispeech
-from librispeech_prepare import prepare_librispeech, split_csv
+from librispeech_prepare import COLUMNS, prepare_librispeech, split_csv
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
 from d2v_sb.checkpoints import check_source
-from d2v_sb.dataio import asr_dataset, drop_unalignable, keep_listed
+from d2v_sb.dataio import asr_dataset, drop_unalignable
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning import with_regime
 from d2v_sb.hparams import read_plain
-from d2v_sb.manifest import as_list
+from d2v_sb.manifest import as_list, keep_listed
 
 
 def main(arguments):
@@ -83,6 +83,10 @@ def prepare(hparams):
         skip_prep=hparams["skip_prep"],
         **splits,
     )
+    # Before anything is learned from the transcripts.
+    if hparams["train_ids"] and not hparams["skip_prep"]:
+        train = Path(hparams["output_folder"]) / "train.csv"
+        keep_listed(train, hparams["train_ids"], COLUMNS)
 
 
 def datasets(hparams):
@@ -97,7 +101,7 @@ def datasets(hparams):
         )
 
     train = drop_unalignable(
-        keep_listed(dataset("train"), hparams["train_ids"]),
+        dataset("train"),
         hparams["tokenizer"],
         hparams["data2vec"].config.conv_feature_layers,
         folder / "unalignable.txt",

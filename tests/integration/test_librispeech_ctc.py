@@ -263,17 +263,20 @@ def test_libri_lights_folders_are_splits(noise_corpus, tmp_path):
     limited = corpus / "librispeech_finetuning/1h/0"
     shutil.copytree(noise_corpus / "train-clean-5", limited / "clean")
     write_split(limited / "other", 14, 4, 3)
-    options = {"regime": "base_10min", "train_splits": None, "dev_splits": None}
+    ids = ["11-1-0003", "14-1-0001", "11-1-0020", "14-1-0002"]
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
     command = recipe_command(
         corpus,
         tmp_path / "run",
-        **{**options, "dev_splits": "[dev-clean]"},
+        regime="base_10min",
+        train_splits=None,  # the regime's
+        train_ids=tmp_path / "ids.txt",
         number_of_updates=1,
         validate_interval_updates=1,
     )
     assert run(command).returncode == 0
     rows = (tmp_path / "run/train.csv").read_text().splitlines()
-    assert len(rows) == 1 + 24 + 4
+    assert sorted(row.split(",")[0] for row in rows[1:]) == sorted(ids)
     name = "librispeech_finetuning-1h-0-other.csv"
     assert (tmp_path / "run" / name).is_file()
 

@@ -317,6 +317,7 @@ def ctc_brain(output_folder=None, masking=None, **changes):
         "head_lr_scale": 1.0,
         "tokenizer": ENCODER,
         "blank_index": 0,
+        "lm_path": None,
         "output_folder": str(output_folder),
         "epoch_counter": EpochCounter(100),
         "train_logger": types.SimpleNamespace(log_stats=lambda *a, **k: None),
@@ -483,6 +484,8 @@ def test_without_kenlm_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", None)
     with pytest.raises(UserError, match=r"d2v_sb\[lm\]"):
         ctc_brain().beam_search(kenlm_model_path=str(path))
+    with pytest.raises(UserError, match=r"d2v_sb\[lm\]"):  # before training
+        ctc_brain(lm_path=str(path))
 
 
 def test_beam_search_sums_over_the_paths_of_a_text():

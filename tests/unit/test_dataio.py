@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from d2v_sb.dataio import asr_dataset, drop_unalignable, keep_listed, read_audio
+from d2v_sb.dataio import asr_dataset, drop_unalignable, read_audio
 from d2v_sb.errors import DataError
 from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.presets import PRESETS
@@ -220,31 +220,3 @@ def test_subwords_need_fewer_frames_than_letters(tmp_path):
         dataset = asr_dataset(path, labels)
         rest = drop_unalignable(dataset, labels, LAYERS, tmp_path / "out.txt")
         assert len(rest) == kept
-
-
-def test_only_listed_utterances_are_kept(tmp_path):
-    dataset = asr_dataset(manifest(tmp_path, ["A", "B", "AB"], 0.5), LETTERS)
-    assert keep_listed(dataset, None) is dataset
-    listed = tmp_path / "ids.txt"
-    listed.write_text("u2 4.2\n\nu0\n")  # what follows an id does not matter
-    assert [item["id"] for item in keep_listed(dataset, listed)] == ["u0", "u2"]
-
-
-@pytest.mark.parametrize(
-    "text, reason",
-    [
-        (
-            "u1\nx8\nx9",
-            "2 of its 3 ids are in none of the train splits, first:",
-        ),
-        ("\n", "names no utterance"),
-        (None, "can not be read"),
-    ],
-)
-def test_a_list_of_ids_that_can_not_be_kept(tmp_path, text, reason):
-    dataset = asr_dataset(manifest(tmp_path, ["A", "B"], 0.5), LETTERS)
-    listed = tmp_path / "ids.txt"
-    if text is not None:
-        listed.write_text(text)
-    with pytest.raises(DataError, match=f"ids.txt.*{reason}"):
-        keep_listed(dataset, listed)

@@ -15,6 +15,7 @@ from speechbrain.inference.ASR import EncoderDecoderASR
 from speechbrain.nnet.linear import Linear
 from speechbrain.utils.epoch_loop import EpochCounter
 
+from d2v_sb.errors import UserError
 from d2v_sb.finetuning import AttentionBrain
 from d2v_sb.lobes import (
     AttentionDecoder,
@@ -287,6 +288,8 @@ def test_what_is_not_the_encoder_may_learn_faster(subwords):
         def schedule(optimizer, update):
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3
+                # Of the run before, where the checkpoint has it.
+                group.setdefault("lr_scale", 99.0)
 
         brain.hparams.lr_schedule = schedule
         brain.opt_class = torch.optim.SGD
@@ -322,3 +325,8 @@ def test_what_is_not_the_encoder_may_learn_faster(subwords):
         scaled["head"], 5 * plain["head"], rtol=1e-3, atol=1e-6
     )
     assert plain["head"].abs().max() > 0 < plain["encoder"].abs().max()
+
+
+def test_a_wrong_option_of_the_search_is_said_before_the_training(subwords):
+    with pytest.raises(UserError, match="joint_search.*beamsize"):
+        joint_brain(subwords, joint_search={**SEARCH, "beamsize": 3})

@@ -10,7 +10,7 @@ import types
 import pytest
 
 from d2v_sb.errors import DataError
-from d2v_sb.language_model import check_words
+from d2v_sb.language_model import Vocabulary, check_words
 
 TEXTS = ["ONE TWO", "TWO THREE FOUR"]
 
@@ -39,12 +39,14 @@ def write_lm(request, tmp_path, monkeypatch):
 
 def test_a_model_of_the_words_is_taken(write_lm, caplog):
     path = write_lm(["ONE", "TWO", "THREE", "FOUR"])
-    assert check_words(path, TEXTS) == 1.0
+    assert check_words(Vocabulary(path), TEXTS) == 1.0
     assert not caplog.records
 
 
 def test_many_unknown_words_are_a_warning(write_lm, caplog):
-    assert check_words(write_lm(["TWO"]), TEXTS) == pytest.approx(0.4)
+    assert check_words(Vocabulary(write_lm(["TWO"])), TEXTS) == pytest.approx(
+        0.4
+    )
     assert "knows 40 %" in caplog.text and "ONE, THREE, FOUR" in caplog.text
 
 
@@ -59,10 +61,10 @@ def test_many_unknown_words_are_a_warning(write_lm, caplog):
 def test_a_model_that_can_not_help_is_refused(write_lm, words, hint):
     path = write_lm(words)
     with pytest.raises(DataError, match=f"lm.arpa knows 0.0 %.*ONE.*{hint}"):
-        check_words(path, TEXTS)
+        check_words(Vocabulary(path), TEXTS)
 
 
 def test_upper_case_is_found_for_lower_case_transcripts(write_lm):
     path = write_lm(["ONE", "TWO"])
     with pytest.raises(DataError, match="has them in upper case"):
-        check_words(path, ["one two"])
+        check_words(Vocabulary(path), ["one two"])

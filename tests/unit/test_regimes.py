@@ -100,3 +100,22 @@ def test_what_was_given_counts_for_more():
 def test_an_unknown_regime_names_the_known_ones(name):
     with pytest.raises(UserError, match=f"{name}: the regimes are base_10min"):
         with_regime(YAML, f"regime: {name}")
+
+
+def test_a_regime_that_a_file_names_must_be_what_it_says(tmp_path):
+    text = YAML.read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("regime: null", "regime: large_100h"))
+    assert read_plain(path, with_regime(path, ""))["lr"] == 3e-5
+    path.write_text(text.replace("regime: null", "regime: base_10h"))
+    with pytest.raises(UserError, match="mine.yaml .* base_10h.*lr 3e-05, not"):
+        with_regime(path, "")
+    # From the command line it is another matter.
+    plain = read_plain(path, with_regime(path, "regime: base_10h"))
+    assert plain["lr"] == 5e-5
+    assert with_regime(path, "regime: null") == "regime: null"
+
+
+def test_a_number_that_is_none_is_said():
+    with pytest.raises(UserError, match="many is no whole number"):
+        with_regime(YAML, "regime: base_1h\nnumber_of_updates: many")

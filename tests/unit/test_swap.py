@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
 
 from d2v_sb.__main__ import main
 from d2v_sb.errors import UserError
@@ -110,6 +111,23 @@ def test_what_is_written_runs_with_our_encoder(tmp_path, text, changed):
     states = encoder(torch.rand(1, 8000), torch.ones(1))
     assert states.shape[-1] == 128 and hparams["enc"](states).shape[0] == 1
     assert hparams.get("dnn_neurons") in (None, 1024, 768)
+
+
+def test_widths_that_may_be_of_other_layers_are_left_to_the_user(tmp_path):
+    top = "top: !new:speechbrain.nnet.linear.Linear\n    input_size: 1024\n"
+    path = write(tmp_path, SIZE + top)
+    result = CliRunner().invoke(main, ["swap", str(path), "--encoder", "tiny"])
+    assert result.exit_code == 0
+    assert "lines 6, 9 have widths" in result.output
+    after = (tmp_path / "train_d2v.yaml").read_text()
+    assert "input_size: 768" in after and "input_size: 1024" in after
+
+
+@pytest.mark.parametrize("name", ("my enc #1", "a: b"))
+def test_names_that_yaml_would_misread_are_quoted(tmp_path, name):
+    path = write(tmp_path, DIM.replace("facebook/wav2vec2-base", "hub"))
+    after = "".join(swap_encoder(path, name, 128).after)
+    assert YAML(typ="safe").load(after.split("enc:")[0])["hub"] == name
 
 
 def test_published_names_have_their_widths_without_being_fetched(tmp_path):
