@@ -49,9 +49,21 @@ def transcribe_words(asr, path):
 
     Example
     -------
-    >>> asr = EncoderASR.from_hparams(source="inference")  # doctest: +SKIP
-    >>> transcribe_words(asr, "speech.wav")  # doctest: +SKIP
-    [Word(text='YES', start=0.42, end=0.785, confidence=0.97)]
+    >>> import soundfile
+    >>> from speechbrain.inference.ASR import EncoderASR
+    >>> from speechbrain.nnet.linear import Linear
+    >>> from d2v_sb.inference import export_ctc
+    >>> from d2v_sb.lobes import CTCModel, Data2VecAudio
+    >>> from d2v_sb.tokens import Letters
+    >>> folder = getfixture("tmp_path")
+    >>> head = Linear(input_size=128, n_neurons=3)
+    >>> model = CTCModel(Data2VecAudio("tiny"), head)
+    >>> export_ctc(folder / "inference", model, Letters(" A"))
+    >>> asr = EncoderASR.from_hparams(source=str(folder / "inference"))
+    >>> soundfile.write(folder / "a.wav", torch.rand(8000), 16000)
+    >>> words = transcribe_words(asr, str(folder / "a.wav"))
+    >>> all(0 <= word.start < word.end <= 0.5 for word in words)
+    True
     """
     model = asr.mods.encoder
     wav = asr.load_audio(path)

@@ -52,9 +52,21 @@ def stream_words(asr, path, chunk_seconds=30.0, context_seconds=4.0):
 
     Example
     -------
-    >>> asr = EncoderASR.from_hparams(source="inference")  # doctest: +SKIP
-    >>> for word in stream_words(asr, "lecture.flac"):  # doctest: +SKIP
-    ...     print(word.text, end=" ", flush=True)
+    >>> import soundfile
+    >>> from speechbrain.inference.ASR import EncoderASR
+    >>> from speechbrain.nnet.linear import Linear
+    >>> from d2v_sb.inference import export_ctc
+    >>> from d2v_sb.lobes import CTCModel, Data2VecAudio
+    >>> from d2v_sb.tokens import Letters
+    >>> folder = getfixture("tmp_path")
+    >>> head = Linear(input_size=128, n_neurons=3)
+    >>> model = CTCModel(Data2VecAudio("tiny"), head)
+    >>> export_ctc(folder / "inference", model, Letters(" A"))
+    >>> asr = EncoderASR.from_hparams(source=str(folder / "inference"))
+    >>> soundfile.write(folder / "a.wav", torch.rand(8000), 16000)
+    >>> words = stream_words(asr, str(folder / "a.wav"), chunk_seconds=0.2)
+    >>> all(0 <= word.start < word.end <= 0.5 for word in words)
+    True
     """
     model = asr.mods.encoder
     builder = WordBuilder(

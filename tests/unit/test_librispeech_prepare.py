@@ -409,6 +409,7 @@ def test_recipe_takes_a_split_given_as_a_string(recipe, tmp_path, monkeypatch):
             "download": True,
             "on_bad_audio": "error",
             "skip_prep": False,
+            "train_ids": None,
         }
     )
     assert fetched == ["one", "two", "three"]
