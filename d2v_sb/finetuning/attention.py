@@ -17,6 +17,7 @@ from speechbrain.nnet.losses import ctc_loss
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_joint
+from d2v_sb.lobes.heads import blank_padding
 from d2v_sb.search import joint_searcher
 
 PAD = 0  # what PaddedBatch pads labels with
@@ -92,14 +93,11 @@ class AttentionBrain(ASRBrain):
             states = self.hparams.model.encoder(wavs.to(self.device), wav_lens)
             labels, *_ = self.searcher(states)
         else:
-            ctc = outputs[0].clone()
-            # Padding is blank for certain, as in CTCModel.
+            ctc, blank = outputs[0], self.hparams.blank_index
             frames = torch.arange(ctc.shape[1])[None]
             padding = frames >= self.frames(batch)[:, None]
-            blank = torch.full(ctc.shape[-1:], -1e4)
-            blank[self.hparams.blank_index] = 0.0
-            ctc[padding.to(ctc.device)] = blank.to(ctc)
-            labels = ctc_greedy_decode(ctc, None, self.hparams.blank_index)
+            ctc = blank_padding(ctc, padding.to(ctc.device), blank)
+            labels = ctc_greedy_decode(ctc, None, blank)
         return [self.hparams.tokenizer.decode(row) for row in labels]
 
     def export(self):

@@ -141,6 +141,33 @@ class CTCModel(StrictTransfer, nn.Module):
         padding = self.encoder.padding_mask(wavs, wav_lens)
         if padding is None:
             return log_probs
-        blank = log_probs.new_full(log_probs.shape[-1:], IMPOSSIBLE)
-        blank[self.blank_index] = 0.0
-        return torch.where(padding[:, :, None], blank, log_probs)
+        return blank_padding(log_probs, padding, self.blank_index)
+
+
+def blank_padding(log_probs, padding, blank_index):
+    """Makes frames that are padding the blank for certain.
+
+    Arguments
+    ---------
+    log_probs : torch.Tensor
+        (B, T, V).
+    padding : torch.Tensor
+        (B, T), True where a frame is padding.
+    blank_index : int
+        The blank's label.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, T, V).
+
+    Example
+    -------
+    >>> log_probs = torch.zeros(1, 2, 2)
+    >>> padding = torch.tensor([[False, True]])
+    >>> blank_padding(log_probs, padding, 0).argmax(-1).tolist()
+    [[0, 0]]
+    """
+    blank = log_probs.new_full(log_probs.shape[-1:], IMPOSSIBLE)
+    blank[blank_index] = 0.0
+    return torch.where(padding[:, :, None], blank, log_probs)

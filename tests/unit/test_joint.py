@@ -330,3 +330,15 @@ def test_what_is_not_the_encoder_may_learn_faster(subwords):
 def test_a_wrong_option_of_the_search_is_said_before_the_training(subwords):
     with pytest.raises(UserError, match="joint_search.*beamsize"):
         joint_brain(subwords, joint_search={**SEARCH, "beamsize": 3})
+
+
+def test_validation_hears_an_utterance_in_a_batch_as_alone(subwords):
+    brain = joint_brain(subwords)
+
+    def heard(batch):
+        with torch.no_grad():
+            outputs = brain.compute_forward(batch, sb.Stage.VALID)
+            return brain.decode(outputs, batch, sb.Stage.VALID)
+
+    alone = [heard(batch_of(subwords, [i]))[0] for i in range(4)]
+    assert heard(batch_of(subwords)) == alone and len(set(alone)) == 4
