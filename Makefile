@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+KENLM := $(VENV)/.kenlm
 DATA ?=
 ARGS ?=
 
@@ -35,11 +36,19 @@ $(STAMP): setup.py constraints.txt
 	$(BIN)/python -m d2v_sb.cpu_torchaudio
 	@touch $@
 
+# Language models' tests need kenlm, of which there is no wheel.
+$(KENLM): $(STAMP)
+	@echo "Compiling kenlm for the tests of language models: 1 to 2 minutes."
+	@if $(BIN)/python -m pip install -c constraints.txt -e ".[lm]" \
+		> $(VENV)/kenlm.log 2>&1; then touch $@; else \
+		echo "It could not be compiled ($(VENV)/kenlm.log): these tests skip."; \
+		echo "On Debian or Ubuntu: apt-get install g++ python3-dev"; fi
+
 demo: install  ## fine-tune a small model and transcribe with it (DATA=folder)
 	$(BIN)/python recipes/LibriSpeech/demo.py \
 		$(if $(DATA),--data_folder "$(DATA)")
 
-test: install  ## run every test and docstring example (ARGS="-k masking")
+test: install $(KENLM)  ## run every test and docstring example (ARGS="-k masking")
 	$(BIN)/python -m pytest -q -rs --durations=10 $(ARGS)
 
 lint: install lint-yaml  ## check style, spelling and types

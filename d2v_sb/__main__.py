@@ -1,4 +1,4 @@
-"""The command ``d2v-sb``: convert, inspect, plot, swap.
+"""The command ``d2v-sb``: convert, inspect, plot, swap, sweep.
 
 Authors
  * The d2v_sb developers 2026
@@ -184,6 +184,90 @@ def swap(recipe, encoder, output):
     click.echo(swapped.diff(source, target), nl=False)
     for note in swapped.notes:
         click.echo(f"note: {note}", err=True)
+
+
+class Values(click.ParamType):
+    """Numbers with commas between them."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.name = f"{kind.__name__},…"
+
+    def convert(self, value, param, ctx):
+        """A text to a list of numbers."""
+        if isinstance(value, list):
+            return value
+        try:
+            return [self.kind(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r}: numbers with commas between them", param)
+
+
+@main.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option(
+    "--lm_path",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="The language model, an ARPA or KenLM binary file.",
+)
+@click.option(
+    "--alpha",
+    "alphas",
+    type=Values(float),
+    default="0.25,0.5,0.75,1,1.5,2",
+    show_default=True,
+    help="Weights of the language model.",
+)
+@click.option(
+    "--beta",
+    "betas",
+    type=Values(float),
+    default="0,1,2,3,4",
+    show_default=True,
+    help="What each word counts.",
+)
+@click.option(
+    "--beam_size",
+    "beam_sizes",
+    type=Values(int),
+    default="50,100,200",
+    show_default=True,
+    help="Beams: all weights are tried with the first, the best with the rest.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that decode.",
+)
+@click.option("--device", default="cpu", show_default=True)
+def sweep(run, lm_path, alphas, betas, beam_sizes, jobs, device):
+    """Searches values for beam search with a language model.
+
+    RUN is the output folder of a CTC recipe that has ended. Its dev split is
+    heard once and decoded with each choice; the best is written where tests of
+    RUN take it from and to RUN/inference_lm, which EncoderASR loads. Give the
+    command again with other values to search on.
+    """
+    from d2v_sb.sweeping import Sweep, plot_surface
+
+    sweep = Sweep(run, lm_path, jobs=jobs, device=device)
+    best = sweep.search(alphas, betas, beam_sizes)
+    chosen, folder = sweep.write(best)
+    for point in sorted(sweep.points, key=lambda point: point.WER)[:5]:
+        click.echo(
+            f"alpha {point.alpha:g}  beta {point.beta:g}  "
+            f"beam {point.beam_size}  WER {point.WER:.2f}  CER {point.CER:.2f}"
+        )
+    click.echo(f"the first of these is in {chosen} and {folder}")
+    for name, values in (("alpha", alphas), ("beta", betas)):
+        if len(values) > 1 and getattr(best, name) in (values[0], values[-1]):
+            click.echo(f"it lies at the end of --{name}: try values beyond")
+    surface = sweep.folder / "surface.svg"
+    plot_surface(sweep.points, surface)
+    click.echo(surface)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,13 @@ model: !new:d2v_sb.lobes.CTCModel
 modules:
     encoder: !ref <model>
 
+{greedy}
+{pretrainer}"""
+
+GREEDY = """\
 decoding_function: !name:d2v_sb.inference.ctc_greedy_decode
     blank_id: !ref <blank_index>
-
-{pretrainer}"""
+"""
 
 JOINT_FOLDER = """\
 # Speech recognition with CTC and attention, written by d2v_sb {version}.
@@ -179,6 +182,7 @@ def export_ctc(folder, model, tokenizer):
     text = CTC_FOLDER.format(
         version=__version__,
         pretrainer=PRETRAINER,
+        greedy=GREEDY,
         common=_common(model.encoder, tokenizer),
         blank_index=model.blank_index,
         width=model.encoder.output_size,
@@ -205,8 +209,8 @@ def export_joint(folder, model, tokenizer, search):
         pretrainer=PRETRAINER,
         common=_common(model.encoder.encoder, tokenizer),
         width=model.encoder.linear.out_features,
-        decoder=_lines(model.decoder.sizes),
-        search=_lines(search),
+        decoder=yaml_lines(model.decoder.sizes),
+        search=yaml_lines(search),
     )
     _write(folder, text, model, tokenizer)
 
@@ -215,15 +219,33 @@ def _common(encoder, tokenizer):
     """What the folders of all models have: encoder and labels."""
     return COMMON.format(
         num_labels=len(tokenizer),
-        config=_lines(dataclasses.asdict(encoder.config), depth=8),
+        config=yaml_lines(dataclasses.asdict(encoder.config), depth=8),
         padding=encoder.encoder.positions.padding,
         output_norm=encoder.output_norm,
         tokenizer_class=tokenizer.loaded_as,
     )
 
 
-def _lines(values, depth=4):
-    """Lines of YAML; JSON is YAML, tuples become lists."""
+def yaml_lines(values, depth=4):
+    """Plain values as lines of YAML; JSON is YAML, tuples become lists.
+
+    Arguments
+    ---------
+    values : dict
+        By key.
+    depth : int
+        Spaces before each line.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(yaml_lines({"alpha": 0.5, "sizes": (1, 2)}, depth=2))
+      alpha: 0.5
+      sizes: [1, 2]
+    """
     return "\n".join(
         f"{' ' * depth}{name}: {json.dumps(value)}"
         for name, value in values.items()

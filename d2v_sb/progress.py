@@ -24,7 +24,9 @@ class Progress:
     name : str
         What is being done.
     total : int, optional
-        Files there are, where that is known.
+        How many there are, where that is known.
+    unit : str
+        Of what.
 
     Example
     -------
@@ -32,15 +34,16 @@ class Progress:
     ...     progress.update()
     """
 
-    def __init__(self, name, total=None):
+    def __init__(self, name, total=None, unit="file"):
         self.name = name
         self.total = total
+        self.unit = unit
         self.done = 0
         self._begin = self._said = time.monotonic()
         self._bar = tqdm(
             total=total,
             desc=name,
-            unit="file",
+            unit=unit,
             disable=not if_main_process() or None,  # None: on a terminal only
         )
 
@@ -51,7 +54,7 @@ class Progress:
         self._bar.close()
 
     def update(self):
-        """One more file is done."""
+        """One more is done."""
         self.done += 1
         self._bar.update()
         if not self._bar.disable:
@@ -64,6 +67,6 @@ class Progress:
             # warning is seen then.
             logger.log(
                 logging.INFO if logger.hasHandlers() else logging.WARNING,
-                f"{self.name}: {self.done}{of} files, "
+                f"{self.name}: {self.done}{of} {self.unit}s, "
                 f"{now - self._begin:.0f} s",
             )

@@ -7,14 +7,23 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import logging
+
 import torch
 from speechbrain.decoders.ctc import CTCBeamSearcher
 from speechbrain.nnet.losses import ctc_loss
 
-from d2v_sb.errors import UserError
+from d2v_sb.beam_search import (
+    LanguageModelFile,
+    LMBeamSearcher,
+    chosen_options,
+    export_with_lm,
+)
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
 from d2v_sb.language_model import Vocabulary, check_language_model, check_words
+
+logger = logging.getLogger(__name__)
 
 
 class CTCBrain(ASRBrain):
@@ -66,38 +75,43 @@ class CTCBrain(ASRBrain):
         """Greedy decoding, then beam search where there is a language model."""
         yield ""
         if self.hparams.lm_path:
-            self.beam_search(
-                kenlm_model_path=self.hparams.lm_path,
-                **self.hparams.beam_search,
-            )
+            self.beam_search(self.hparams.lm_path, **self._beam_options())
             yield "_lm"
 
-    def beam_search(self, **options):
+    def beam_search(self, lm_path=None, **options):
         """Decodes with SpeechBrain's beam search from now on.
 
         Arguments
         ---------
+        lm_path : str, optional
+            A language model, an ARPA or KenLM binary file.
         **options : dict
-            Of ``CTCBeamSearcher``: kenlm_model_path, alpha, beta, beam_size, …
+            Of ``CTCBeamSearcher``: alpha, beta, beam_size, …
 
         Raises
         ------
         UserError
             If the language model is not there, or kenlm is not installed.
         """
-        lm = options.get("kenlm_model_path")
-        check_language_model(lm)
-        try:
-            self.searcher = CTCBeamSearcher(
-                blank_index=self.hparams.blank_index,
-                vocab_list=self.hparams.tokenizer.labels,
-                **options,
-            )
-        except OSError as error:  # KenLM's
-            raise UserError(
-                f"{lm} can not be read as a language model: {error}"
-            ) from error
-        self.words = Vocabulary(lm) if lm else None
+        labels = self.hparams.tokenizer.labels
+        blank = self.hparams.blank_index
+        if not lm_path:
+            self.searcher = CTCBeamSearcher(blank, labels, **options)
+            return
+        check_language_model(lm_path)
+        language_model = LanguageModelFile(lm_path)
+        self.searcher = LMBeamSearcher(labels, blank, language_model, **options)
+        self.words = Vocabulary(lm_path)
+
+    def _beam_options(self):
+        """The hparams' values, or those that a sweep chose."""
+        hparams = self.hparams
+        options = chosen_options(
+            hparams.output_folder, hparams.lm_path, hparams.beam_search
+        )
+        if options != hparams.beam_search:
+            logger.info("beam search with what a sweep chose: %s", options)
+        return options
 
     def test(self, name, dataset, suffix=""):
         """As of ``ASRBrain``; a language model must know the words."""
@@ -107,9 +121,10 @@ class CTCBrain(ASRBrain):
         return super().test(name, dataset, suffix)
 
     def export(self):
-        """Writes the folder that ``EncoderASR`` loads."""
-        export_ctc(
-            self.hparams.inference_folder,
-            self.hparams.model,
-            self.hparams.tokenizer,
-        )
+        """Writes the folder that ``EncoderASR`` loads, and one that searches
+        with the language model where there is one."""
+        folder = self.hparams.inference_folder
+        export_ctc(folder, self.hparams.model, self.hparams.tokenizer)
+        lm = self.hparams.lm_path
+        if lm:
+            export_with_lm(folder, f"{folder}_lm", lm, self._beam_options())

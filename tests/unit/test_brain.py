@@ -475,7 +475,7 @@ def test_a_wer_that_jiwer_does_not_find_is_an_error(tmp_path):
 
 def test_a_missing_language_model_is_named(tmp_path):
     with pytest.raises(UserError, match="no such language model: .*4gram"):
-        ctc_brain().beam_search(kenlm_model_path=str(tmp_path / "4gram.arpa"))
+        ctc_brain().beam_search(lm_path=str(tmp_path / "4gram.arpa"))
 
 
 def test_without_kenlm_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
@@ -483,7 +483,7 @@ def test_without_kenlm_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
     path.touch()
     monkeypatch.setitem(sys.modules, "kenlm", None)
     with pytest.raises(UserError, match=r"d2v_sb\[lm\]"):
-        ctc_brain().beam_search(kenlm_model_path=str(path))
+        ctc_brain().beam_search(lm_path=str(path))
     with pytest.raises(UserError, match=r"d2v_sb\[lm\]"):  # before training
         ctc_brain(lm_path=str(path))
 

@@ -11,6 +11,7 @@ import pytest
 
 from d2v_sb.errors import DataError
 from d2v_sb.language_model import Vocabulary, check_words
+from tests.arpa import write_arpa
 
 TEXTS = ["ONE TWO", "TWO THREE FOUR"]
 
@@ -23,12 +24,7 @@ def write_lm(request, tmp_path, monkeypatch):
         pytest.importorskip("kenlm", reason="the extra `lm` is not installed")
 
     def write(words):
-        path = tmp_path / "lm.arpa"
-        lines = [f"-1.0\t{word}" for word in ["<s>", "</s>", "<unk>", *words]]
-        lines = [f"{line}\t0" for line in lines]
-        header = ["\\data\\", f"ngram 1={len(lines)}", "ngram 2=1", ""]
-        pairs = ["", "\\2-grams:", "-1.0\t<s> </s>", "", "\\end\\", ""]
-        path.write_text("\n".join([*header, "\\1-grams:", *lines, *pairs]))
+        path = write_arpa(tmp_path / "lm.arpa", words)
         if request.param == "stand-in":
             fake = types.SimpleNamespace(Model=lambda _: set(words))
             monkeypatch.setitem(sys.modules, "kenlm", fake)
