@@ -18,6 +18,7 @@ from d2v_sb.atomic import replacing
 from d2v_sb.errors import DataError
 from d2v_sb.lobes.feature_extractor import num_frames
 from d2v_sb.presets import SAMPLE_RATE
+from d2v_sb.train_rows import SEPARATOR
 
 logger = logging.getLogger(__name__)
 # It warns that a label encoder is filled again each time a checkpoint is read.
@@ -104,7 +105,8 @@ def asr_dataset(csv, tokenizer, convert=False):
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio(wav):
-        return read_audio(wav, convert)
+        parts = [read_audio(part, convert) for part in wav.split(SEPARATOR)]
+        return torch.cat(parts)
 
     @sb.utils.data_pipeline.takes("wrd")
     @sb.utils.data_pipeline.provides("tokens")

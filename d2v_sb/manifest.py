@@ -183,54 +183,6 @@ def merge(paths, target, columns):
     write_rows(target, rows(), columns)
 
 
-def keep_listed(path, ids, columns):
-    """Keeps the rows of a CSV that a file names.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        The CSV; it is written anew.
-    ids : str or pathlib.Path
-        A text file with an id at the beginning of each line.
-    columns : list of str
-        The CSV's header.
-
-    Raises
-    ------
-    DataError
-        If the file can not be read, names nothing, or names rows that are not
-        there.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> path, ids = folder / "train.csv", folder / "ids.txt"
-    >>> write_rows(path, [{"ID": "1-1-0"}, {"ID": "1-1-1"}], ["ID"])
-    >>> _ = ids.write_text("1-1-1\\n")
-    >>> keep_listed(path, ids, ["ID"])
-    >>> read_rows(path, ["ID"])
-    [{'ID': '1-1-1'}]
-    """
-    try:
-        with open(ids, encoding="utf-8") as file:
-            wanted = {line.split()[0] for line in file if line.strip()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{ids}: the list of ids can not be read: {error}"
-        ) from error
-    if not wanted:
-        raise DataError(f"{ids} names no utterance")
-    rows = [row for row in stream_rows(path, columns) if row["ID"] in wanted]
-    absent = sorted(wanted - {row["ID"] for row in rows})
-    if absent:
-        raise DataError(
-            f"{ids}: {len(absent)} of its {len(wanted)} ids are in none of the "
-            f"train splits, first: {', '.join(absent[:5])}. Add the splits that "
-            "they are of to --train_splits"
-        )
-    write_rows(path, rows, columns)
-
-
 def make_manifest(
     path,
     rows,

@@ -30,7 +30,8 @@ from d2v_sb.dataio import asr_dataset, drop_unalignable
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning import with_regime
 from d2v_sb.hparams import read_plain
-from d2v_sb.manifest import as_list, keep_listed
+from d2v_sb.manifest import as_list
+from d2v_sb.train_rows import join_neighbours, keep_listed
 
 
 def main(arguments):
@@ -84,9 +85,13 @@ def prepare(hparams):
         **splits,
     )
     # Before anything is learned from the transcripts.
-    if hparams["train_ids"] and not hparams["skip_prep"]:
-        train = Path(hparams["output_folder"]) / "train.csv"
+    if hparams["skip_prep"]:
+        return
+    train = Path(hparams["output_folder"]) / "train.csv"
+    if hparams["train_ids"]:
         keep_listed(train, hparams["train_ids"], COLUMNS)
+    if hparams["join_seconds"]:
+        join_neighbours(train, hparams["join_seconds"], COLUMNS)
 
 
 def datasets(hparams):

@@ -94,10 +94,10 @@ def final_weights(output):
     return torch.load(newest / "model.ckpt", weights_only=True)
 
 
-def wer_of_the_folder(output, interface, cwd):
+def wer_of_the_folder(output, interface, cwd, suffix=""):
     """WER of the test split, heard by SpeechBrain's interface in a process of
     its own, with the folder moved and the network cut off."""
-    shutil.copytree(output / "inference", cwd / "moved")
+    shutil.copytree(output / f"inference{suffix}", cwd / "moved")
     csv = str(output / "test-clean.csv")
     command = [sys.executable, "-c", TRANSCRIBE, interface, "moved", csv]
     result = run(command, cwd=cwd)
@@ -105,9 +105,10 @@ def wer_of_the_folder(output, interface, cwd):
     return float(re.search(r"^WER (\S+)", result.stdout, re.M)[1])
 
 
-def wer_of_the_test(output):
+def wer_of_the_test(output, suffix=""):
     """WER of the test split as the recipe wrote it."""
-    first = (output / "wer_test-clean.txt").read_text().splitlines()[0]
+    path = output / f"wer_test-clean{suffix}.txt"
+    first = path.read_text().splitlines()[0]
     return float(re.match(r"%WER (\S+)", first)[1])
 
 

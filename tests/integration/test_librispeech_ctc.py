@@ -14,7 +14,8 @@ import time
 import pytest
 import torch
 
-from tests.integration.conftest import write_split
+from tests.arpa import write_arpa
+from tests.integration.conftest import WORDS, write_split
 from tests.integration.recipe_runs import (
     ROOT,
     final_weights,
@@ -22,6 +23,7 @@ from tests.integration.recipe_runs import (
     run,
     wer_of_the_folder,
     wer_of_the_test,
+    words,
 )
 
 pytestmark = pytest.mark.integration
@@ -254,6 +256,36 @@ def test_subwords_and_a_regime_are_one_option_each(noise_corpus, tmp_path):
     assert f"{wer:.2f}" == f"{wer_of_the_test(tmp_path / 'run'):.2f}"
     saved = (tmp_path / "run/hyperparams.yaml").read_text()
     assert "mask_channel_prob: 0.5" in saved and "mask_prob: 0.65" in saved
+
+
+def test_a_sweeps_choice_is_what_tests_and_the_folder_search_with(
+    noise_corpus, tmp_path
+):
+    pytest.importorskip("kenlm", reason="no extra `lm`: no compiler")
+    lm = write_arpa(tmp_path / "lm.arpa", WORDS)
+    command = recipe_command(
+        noise_corpus,
+        tmp_path / "run",
+        number_of_updates=3,
+        validate_interval_updates=3,
+        freeze_finetune_updates=0,
+        join_seconds=4,
+    )
+    assert run(command).returncode == 0
+    assert "+1," in (tmp_path / "run/train.csv").read_text()
+    values = words({"alpha": "0.5", "beta": "1,6", "beam_size": 3})
+    sweep = ["sweep", str(tmp_path / "run"), *words({"lm_path": lm}), *values]
+    assert run([sys.executable, "-m", "d2v_sb", *sweep]).returncode == 0
+    result = run([*command, *words({"lm_path": lm})])
+    assert result.returncode == 0
+    assert "with what a sweep chose: {'beam_size': 3" in result.stdout
+    for suffix in ("", "_lm"):
+        (tmp_path / f"at{suffix}").mkdir()
+        wer = wer_of_the_folder(
+            tmp_path / "run", "EncoderASR", tmp_path / f"at{suffix}", suffix
+        )
+        expected = wer_of_the_test(tmp_path / "run", suffix)
+        assert f"{wer:.2f}" == f"{expected:.2f}"
 
 
 def test_libri_lights_folders_are_splits(noise_corpus, tmp_path):

@@ -14,13 +14,7 @@ import soundfile as sf
 from d2v_sb import audio_files
 from d2v_sb.audio_files import Fault
 from d2v_sb.errors import DataError
-from d2v_sb.manifest import (
-    keep_listed,
-    make_manifest,
-    merge,
-    read_rows,
-    write_rows,
-)
+from d2v_sb.manifest import make_manifest, merge, read_rows, write_rows
 
 COLUMNS = ["ID", "duration", "wav", "label"]
 
@@ -225,41 +219,3 @@ def test_merge_refuses_an_id_twice_and_what_is_no_manifest(tmp_path):
     with pytest.raises(DataError, match="c.csv is no CSV of ID"):
         merge([a, tmp_path / "c.csv"], tmp_path / "train.csv", ["ID"])
     assert not (tmp_path / "train.csv").exists()
-
-
-def listed(tmp_path, text):
-    """A CSV of three rows, and a list of ids."""
-    path, ids = tmp_path / "train.csv", tmp_path / "ids.txt"
-    write_rows(path, [{"ID": f"u{i}", "wrd": "A"} for i in range(3)], LISTED)
-    if text is not None:
-        ids.write_text(text)
-    return path, ids
-
-
-LISTED = ["ID", "wrd"]
-
-
-def test_only_listed_rows_are_kept(tmp_path):
-    # What follows an id does not matter.
-    path, ids = listed(tmp_path, "u2 4.2\n\nu0\n")
-    keep_listed(path, ids, LISTED)
-    assert [row["ID"] for row in read_rows(path, LISTED)] == ["u0", "u2"]
-
-
-@pytest.mark.parametrize(
-    "text, reason",
-    [
-        (
-            "u1\nx8\nx9",
-            "2 of its 3 ids are in none of the train splits, first:",
-        ),
-        ("\n", "names no utterance"),
-        (None, "can not be read"),
-    ],
-)
-def test_a_list_of_ids_that_can_not_be_kept(tmp_path, text, reason):
-    path, ids = listed(tmp_path, text)
-    before = path.read_bytes()
-    with pytest.raises(DataError, match=f"ids.txt.*{reason}"):
-        keep_listed(path, ids, LISTED)
-    assert path.read_bytes() == before
