@@ -4,7 +4,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import shutil
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -12,60 +11,22 @@ from ruamel.yaml.error import YAMLError
 from speechbrain.decoders.ctc import CTCBeamSearcher
 
 from d2v_sb.atomic import replacing
-from d2v_sb.errors import CheckpointError, DataError, UserError
+from d2v_sb.errors import DataError, UserError
 from d2v_sb.inference import GREEDY, yaml_lines
+from d2v_sb.lm_folders import NAME, add_language_model
 
 CHOSEN = "beam_search.yaml"  # in an output folder
 KENLM_BINARY = b"mmap lm http://kheafield.com/code"
-# An inference folder has `language_model.ckpt`: the name that SpeechBrain's
-# pretrainer looks for beside the weights.
-LANGUAGE_MODEL = "language_model"
 WITH_LM = f"""\
-{LANGUAGE_MODEL}: !new:d2v_sb.beam_search.LanguageModelFile
+{NAME}: !new:d2v_sb.lm_folders.LanguageModelFile
 
 test_beam_search:
-    {LANGUAGE_MODEL}: !ref <{LANGUAGE_MODEL}>
+    {NAME}: !ref <{NAME}>
     blank_index: !ref <blank_index>
 {{options}}
 
 decoding_function: !name:d2v_sb.beam_search.LMBeamSearcher
 """
-LOADABLES = "    loadables:\n"
-HOOKS = "    custom_hooks:\n"
-
-
-class LanguageModelFile:
-    """Where the language model of an inference folder is.
-
-    Arguments
-    ---------
-    path : str, optional
-        An ARPA or KenLM binary file; else ``found`` tells.
-
-    Example
-    -------
-    >>> file = LanguageModelFile()
-    >>> file.found("folder/language_model.ckpt")
-    >>> file.path
-    'folder/language_model.ckpt'
-    """
-
-    def __init__(self, path=None):
-        self.path = path
-
-    def found(self, path):
-        """What the folder's pretrainer calls."""
-        self.path = str(path)
-
-    def words(self):
-        """The words of an ARPA file; None of a binary one, which does not
-        tell. SpeechBrain's search goes by the file's ending."""
-        from speechbrain.integrations.decoders import kenlm_scorer
-
-        with open(self.path, "rb") as stream:
-            if stream.read(len(KENLM_BINARY)) == KENLM_BINARY:
-                return None
-        return kenlm_scorer.load_unigram_set_from_arpa(self.path)
 
 
 class LMBeamSearcher(CTCBeamSearcher):
@@ -99,7 +60,7 @@ class LMBeamSearcher(CTCBeamSearcher):
                 blank_index=blank_index,
                 vocab_list=vocab_list,
                 kenlm_model_path=language_model.path,
-                unigrams=language_model.words(),
+                unigrams=_words(language_model.path),
                 **options,
             )
         except (OSError, ValueError) as error:  # KenLM's, SpeechBrain's
@@ -216,26 +177,19 @@ def export_with_lm(folder, target, lm_path, options):
     CheckpointError
         If the folder is none of ``export_ctc``'s.
     """
-    yaml = Path(folder) / "hyperparams.yaml"
-    text = yaml.read_text(encoding="utf-8") if yaml.is_file() else ""
-    changes = {
-        GREEDY: WITH_LM.format(options=yaml_lines(options)),
-        LOADABLES: f"{LOADABLES}        {LANGUAGE_MODEL}: "
-        f"!ref <{LANGUAGE_MODEL}>\n",
-        HOOKS: f"{HOOKS}        {LANGUAGE_MODEL}: "
-        "!name:d2v_sb.beam_search.LanguageModelFile.found\n",
-    }
-    for old, new in changes.items():
-        if text.count(old) != 1:
-            raise CheckpointError(
-                f"{folder} is not the inference folder of a CTC recipe that "
-                "decodes greedily"
-            )
-        text = text.replace(old, new)
-    with replacing(target) as beside:
-        shutil.copytree(folder, beside)
-        (beside / yaml.name).write_text(text, encoding="utf-8")
-        shutil.copyfile(lm_path, beside / f"{LANGUAGE_MODEL}.ckpt")
+    change = {GREEDY: WITH_LM.format(options=yaml_lines(options))}
+    add_language_model(folder, target, lm_path, change, found=True)
+
+
+def _words(path):
+    """The words of an ARPA file; None of a binary one, which does not tell.
+    SpeechBrain's search goes by the file's ending."""
+    from speechbrain.integrations.decoders import kenlm_scorer  # needs kenlm
+
+    with open(path, "rb") as stream:
+        if stream.read(len(KENLM_BINARY)) == KENLM_BINARY:
+            return None
+    return kenlm_scorer.load_unigram_set_from_arpa(path)
 
 
 def _identity(lm_path):

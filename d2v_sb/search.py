@@ -8,6 +8,8 @@ from speechbrain.decoders import S2STransformerBeamSearcher
 from speechbrain.decoders.scorer import CTCScorer, ScorerBuilder
 from torch import nn
 
+from d2v_sb.subword_lm import lm_scorer
+
 
 def joint_searcher(
     model,
@@ -19,6 +21,9 @@ def joint_searcher(
     temperature,
     max_decode_ratio,
     length_normalization,
+    language_model=None,
+    lm_weight=0.0,
+    tokenizer=None,
 ):
     """SpeechBrain's beam search over a decoder, scored by CTC too.
 
@@ -38,16 +43,27 @@ def joint_searcher(
         The longest output, in labels per frame.
     length_normalization : bool
         Whether a hypothesis is worth its mean score.
+    language_model : torch.nn.Module or LanguageModelFile, optional
+        Of subwords, see ``load_subword_lm``.
+    lm_weight : float
+        What it counts.
+    tokenizer : Subwords or SentencePieceProcessor, optional
+        The subwords, for an n-gram model.
 
     Returns
     -------
     ExactSearcher
     """
-    scorer = None
+    full, partial, weights = [], [], {}
     if ctc_weight_decode > 0:
-        ctc = CTCScorer(model.ctc_head, blank_index, eos_index)
-        weights = {"ctc": ctc_weight_decode}
-        scorer = ScorerBuilder(full_scorers=[ctc], weights=weights)
+        full.append(CTCScorer(model.ctc_head, blank_index, eos_index))
+        weights["ctc"] = ctc_weight_decode
+    if language_model is not None:
+        name, of_lm = lm_scorer(language_model, tokenizer, temperature)
+        # An n-gram model is asked label by label: for the likely ones only.
+        (partial if name == "kenlm" else full).append(of_lm)
+        weights[name] = lm_weight
+    scorer = ScorerBuilder(weights, full, partial) if weights else None
     return ExactSearcher(
         S2STransformerBeamSearcher(
             modules=[model.decoder, model.seq_head],

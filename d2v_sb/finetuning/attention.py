@@ -19,6 +19,7 @@ from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_joint
 from d2v_sb.lobes.heads import blank_padding
 from d2v_sb.search import joint_searcher
+from d2v_sb.subword_lm import export_with_subword_lm, load_subword_lm
 
 PAD = 0  # what PaddedBatch pads labels with
 
@@ -26,16 +27,31 @@ PAD = 0  # what PaddedBatch pads labels with
 class AttentionBrain(ASRBrain):
     """Trains a ``JointModel`` and measures its WER and CER.
 
-    Besides ``ASRBrain``'s it takes from the hparams `model`, `ctc_weight`, `label_smoothing`, `bos_index`, `eos_index`, `blank_index`,
-    `inference_folder` and `joint_search`. Validation decodes CTC greedily,
-    which is fast and shows what the encoder learned; tests search jointly.
+    Besides ``ASRBrain``'s it takes from the hparams `model`, `ctc_weight`,
+    `label_smoothing`, `bos_index`, `eos_index`, `blank_index`,
+    `inference_folder`, `joint_search`, `lm_path`, `lm_weight` and `lm_model`.
+    Validation decodes CTC greedily, which is fast and shows what the encoder
+    learned; tests search jointly.
     """
 
     @cached_property
     def searcher(self):
         """Joint search with the model's heads."""
+        return self._joint_searcher()
+
+    @cached_property
+    def lm_searcher(self):
+        """The same with the language model."""
+        hparams = self.hparams
+        return self._joint_searcher(
+            language_model=load_subword_lm(hparams.lm_path, hparams.lm_model),
+            lm_weight=hparams.lm_weight,
+            tokenizer=hparams.tokenizer,
+        )
+
+    def _joint_searcher(self, **of_lm):
         try:
-            options = self.hparams.joint_search
+            options = {**self.hparams.joint_search, **of_lm}
             return joint_searcher(self.hparams.model, **options)
         except TypeError as error:
             raise UserError(f"--joint_search: {error}") from error
@@ -43,7 +59,16 @@ class AttentionBrain(ASRBrain):
     def on_fit_start(self):
         """Finds what is wrong with the search before the training."""
         self.searcher  # noqa: B018
+        if self.hparams.lm_path:
+            self.lm_searcher  # noqa: B018
         super().on_fit_start()
+
+    def decoders(self):
+        """Joint search, then with a language model where there is one."""
+        yield ""
+        if self.hparams.lm_path:
+            self.searcher = self.lm_searcher
+            yield "_lm"
 
     def compute_forward(self, batch, stage):
         """Waveforms to log-probabilities of CTC (B, T, V) and of the decoder
@@ -101,10 +126,16 @@ class AttentionBrain(ASRBrain):
         return [self.hparams.tokenizer.decode(row) for row in labels]
 
     def export(self):
-        """Writes the folder that ``EncoderDecoderASR`` loads."""
-        export_joint(
-            self.hparams.inference_folder,
-            self.hparams.model,
-            self.hparams.tokenizer,
-            self.hparams.joint_search,
-        )
+        """Writes the folder that ``EncoderDecoderASR`` loads, and one that
+        searches with the language model where there is one."""
+        hparams, folder = self.hparams, self.hparams.inference_folder
+        search = hparams.joint_search
+        export_joint(folder, hparams.model, hparams.tokenizer, search)
+        if hparams.lm_path:
+            export_with_subword_lm(
+                folder,
+                f"{folder}_lm",
+                hparams.lm_path,
+                hparams.lm_weight,
+                hparams.lm_model,
+            )

@@ -13,15 +13,11 @@ import torch
 from speechbrain.decoders.ctc import CTCBeamSearcher
 from speechbrain.nnet.losses import ctc_loss
 
-from d2v_sb.beam_search import (
-    LanguageModelFile,
-    LMBeamSearcher,
-    chosen_options,
-    export_with_lm,
-)
+from d2v_sb.beam_search import LMBeamSearcher, chosen_options, export_with_lm
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
 from d2v_sb.language_model import Vocabulary, check_language_model, check_words
+from d2v_sb.lm_folders import LanguageModelFile
 
 logger = logging.getLogger(__name__)
 

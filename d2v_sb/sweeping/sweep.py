@@ -14,15 +14,11 @@ from pathlib import Path
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain.utils.metric_stats import ErrorRateStats
 
-from d2v_sb.beam_search import (
-    LanguageModelFile,
-    LMBeamSearcher,
-    export_with_lm,
-    write_chosen,
-)
+from d2v_sb.beam_search import LMBeamSearcher, export_with_lm, write_chosen
 from d2v_sb.errors import UserError
 from d2v_sb.hparams import read_plain
 from d2v_sb.language_model import Vocabulary, check_language_model, check_words
+from d2v_sb.lm_folders import LanguageModelFile
 from d2v_sb.progress import Progress
 from d2v_sb.sweeping.log_probs import LogProbs, cached_log_probs
 from d2v_sb.sweeping.points import Point, Points

@@ -58,14 +58,14 @@ BY_BRAIN = {
 # Saved models and users' files refer to these: renaming one breaks them.
 PUBLIC = {
     "d2v_sb.beam_search.LMBeamSearcher",
-    "d2v_sb.beam_search.LanguageModelFile",
-    "d2v_sb.beam_search.LanguageModelFile.found",
     "d2v_sb.checkpointer.AtomicCheckpointer",
     "d2v_sb.finetuning.AllBlankDetector",
     "d2v_sb.finetuning.AttentionBrain",
     "d2v_sb.finetuning.CTCBrain",
     "d2v_sb.inference.ctc_greedy_decode",
     "d2v_sb.inference.load_tokenizer",
+    "d2v_sb.lm_folders.LanguageModelFile",
+    "d2v_sb.lm_folders.LanguageModelFile.found",
     "d2v_sb.lobes.AttentionDecoder",
     "d2v_sb.lobes.CTCModel",
     "d2v_sb.lobes.Data2VecAudio",
@@ -260,7 +260,11 @@ def test_a_pretraining_file_builds_what_it_describes(path, tmp_path):
 
 
 def test_names_that_yaml_may_hold_are_pinned():
-    folders = ("inference.py", "beam_search.py")  # what recipes export
+    folders = (
+        "inference.py",
+        "beam_search.py",
+        "lm_folders.py",
+    )  # what recipes export
     files = [*HPARAMS, *(ROOT / "d2v_sb" / name for name in folders)]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     used = set(re.findall(r"!(?:new|name|apply):(d2v_sb\.[\w.]+)", text))

@@ -6,12 +6,14 @@ Authors
 
 import math
 import types
+from functools import partial
 
 import pytest
 import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.inference.ASR import EncoderDecoderASR
+from speechbrain.lobes.models.transformer.TransformerLM import TransformerLM
 from speechbrain.nnet.linear import Linear
 from speechbrain.utils.epoch_loop import EpochCounter
 
@@ -39,6 +41,17 @@ SEARCH = {
     "max_decode_ratio": 0.3,
     "length_normalization": True,
 }
+
+LM = partial(
+    TransformerLM,
+    vocab=NUM_LABELS,
+    d_model=16,
+    nhead=2,
+    num_encoder_layers=1,
+    d_ffn=32,
+    dropout=0.0,
+    activation=torch.nn.GELU,
+)
 
 
 def joint_model(seed=0):
@@ -121,6 +134,9 @@ def joint_brain(subwords, folder=None, **changes):
         "eos_index": 2,
         "blank_index": 0,
         "joint_search": SEARCH,
+        "lm_path": None,
+        "lm_weight": 0.6,
+        "lm_model": LM,
         "inference_folder": str(folder),
         "output_folder": str(folder),
         "epoch_counter": EpochCounter(100),

@@ -17,10 +17,11 @@ from speechbrain.inference.ASR import EncoderASR
 from speechbrain.nnet.linear import Linear
 
 from d2v_sb.__main__ import main
-from d2v_sb.beam_search import LanguageModelFile, LMBeamSearcher, chosen_options
+from d2v_sb.beam_search import LMBeamSearcher, chosen_options
 from d2v_sb.dataio import read_audio
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.inference import export_ctc
+from d2v_sb.lm_folders import LanguageModelFile
 from d2v_sb.lobes import CTCModel, Data2VecAudio
 from d2v_sb.sweeping import (
     Point,
