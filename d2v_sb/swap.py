@@ -38,7 +38,8 @@ REFERENCE = re.compile(r"^!ref <(\w+)>$")
 # of what follows, a number at what follows.
 WIDTHS = (
     re.compile(
-        r"^((?:encoder_dim|feats_dim|wav2vec2?_output(?:_dim)?):\s*)"
+        r"^((?:encoder_dim|feats_dim|features_dim|wav2vec2?_encoder_dim"
+        r"|wav2vec2?_output(?:_dim)?):\s*)"
         r"(\d+|!ref <dnn_neurons>)(.*)$"
     ),
     re.compile(r"^(\s+input_shape:\s*\[null, null, )(\d+)(\].*)$"),

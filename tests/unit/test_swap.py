@@ -123,6 +123,23 @@ def test_widths_that_may_be_of_other_layers_are_left_to_the_user(tmp_path):
     assert "input_size: 768" in after and "input_size: 1024" in after
 
 
+@pytest.mark.parametrize(
+    "name",
+    (
+        "encoder_dim",
+        "feats_dim",
+        "features_dim",
+        "wav2vec_output_dim",
+        "wav2vec2_output",
+        "wav2vec2_encoder_dim",
+    ),
+)
+def test_every_name_that_recipes_have_for_the_width_is_known(tmp_path, name):
+    path = write(tmp_path, DIM.replace("wav2vec_output_dim", name))
+    swapped = swap_encoder(path, "tiny", 128)
+    assert f"{name}: 128\n" in swapped.after and not swapped.notes
+
+
 @pytest.mark.parametrize("name", ("my enc #1", "a: b"))
 def test_names_that_yaml_would_misread_are_quoted(tmp_path, name):
     path = write(tmp_path, DIM.replace("facebook/wav2vec2-base", "hub"))
