@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import math
 from pathlib import Path
 
 import click
@@ -187,10 +188,10 @@ def swap(recipe, encoder, output):
 
 
 class Values(click.ParamType):
-    """Numbers with commas between them."""
+    """Numbers with commas between them, none below the least."""
 
-    def __init__(self, kind):
-        self.kind = kind
+    def __init__(self, kind, least=-math.inf):
+        self.kind, self.least = kind, least
         self.name = f"{kind.__name__},…"
 
     def convert(self, value, param, ctx):
@@ -198,9 +199,13 @@ class Values(click.ParamType):
         if isinstance(value, list):
             return value
         try:
-            return [self.kind(part) for part in value.split(",")]
+            numbers = [self.kind(part) for part in value.split(",")]
         except ValueError:
             self.fail(f"{value!r}: numbers with commas between them", param)
+        for number in numbers:
+            if not (math.isfinite(number) and number >= self.least):
+                self.fail(f"{number}: a number of {self.least} or more", param)
+        return numbers
 
 
 @main.command()
@@ -214,7 +219,7 @@ class Values(click.ParamType):
 @click.option(
     "--alpha",
     "alphas",
-    type=Values(float),
+    type=Values(float, least=0),
     default="0.25,0.5,0.75,1,1.5,2",
     show_default=True,
     help="Weights of the language model.",
@@ -230,7 +235,7 @@ class Values(click.ParamType):
 @click.option(
     "--beam_size",
     "beam_sizes",
-    type=Values(int),
+    type=Values(int, least=1),
     default="50,100,200",
     show_default=True,
     help="Beams: all weights are tried with the first, the best with the rest.",
@@ -240,7 +245,8 @@ class Values(click.ParamType):
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Processes that decode.",
+    help="Processes that decode. Each holds an ARPA file for itself; a binary "
+    "file they share.",
 )
 @click.option("--device", default="cpu", show_default=True)
 def sweep(run, lm_path, alphas, betas, beam_sizes, jobs, device):
@@ -254,20 +260,28 @@ def sweep(run, lm_path, alphas, betas, beam_sizes, jobs, device):
     from d2v_sb.sweeping import Sweep, plot_surface
 
     sweep = Sweep(run, lm_path, jobs=jobs, device=device)
-    best = sweep.search(alphas, betas, beam_sizes)
+    try:
+        best = sweep.search(alphas, betas, beam_sizes)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. The same command goes on from here.", err=True)
+        raise
     chosen, folder = sweep.write(best)
-    for point in sorted(sweep.points, key=lambda point: point.WER)[:5]:
+    for point in sweep.points.ranked()[:5]:
         click.echo(
             f"alpha {point.alpha:g}  beta {point.beta:g}  "
             f"beam {point.beam_size}  WER {point.WER:.2f}  CER {point.CER:.2f}"
         )
     click.echo(f"the first of these is in {chosen} and {folder}")
-    for name, values in (("alpha", alphas), ("beta", betas)):
-        if len(values) > 1 and getattr(best, name) in (values[0], values[-1]):
+    for name in ("alpha", "beta"):
+        tried = [getattr(point, name) for point in sweep.points]
+        at_end = getattr(best, name) in (min(tried), max(tried))
+        if at_end and min(tried) < max(tried) and getattr(best, name) != 0:
             click.echo(f"it lies at the end of --{name}: try values beyond")
-    surface = sweep.folder / "surface.svg"
-    plot_surface(sweep.points, surface)
-    click.echo(surface)
+    try:
+        plot_surface(sweep.points, sweep.folder / "surface.svg")
+        click.echo(sweep.folder / "surface.svg")
+    except UserError as error:
+        click.echo(f"no picture: {error}", err=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def transcribe_words(asr, path):
     Returns
     -------
     list of Word
-        Decoded greedily, as ``asr.transcribe_file`` does by default.
+        Decoded greedily, whatever the folder searches with.
 
     Example
     -------

@@ -13,10 +13,10 @@ from speechbrain.decoders.ctc import CTCBeamSearcher
 from d2v_sb.atomic import replacing
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.inference import GREEDY, yaml_lines
+from d2v_sb.language_model import identity, read_words
 from d2v_sb.lm_folders import NAME, add_language_model
 
 CHOSEN = "beam_search.yaml"  # in an output folder
-KENLM_BINARY = b"mmap lm http://kheafield.com/code"
 WITH_LM = f"""\
 {NAME}: !new:d2v_sb.lm_folders.LanguageModelFile
 
@@ -60,16 +60,18 @@ class LMBeamSearcher(CTCBeamSearcher):
                 blank_index=blank_index,
                 vocab_list=vocab_list,
                 kenlm_model_path=language_model.path,
-                unigrams=_words(language_model.path),
+                unigrams=read_words(language_model.path),
                 **options,
             )
-        except (OSError, ValueError) as error:  # KenLM's, SpeechBrain's
+        except OSError as error:  # KenLM's
             raise UserError(
                 f"{language_model.path} can not be read as a language model: "
                 f"{error}"
             ) from error
         except TypeError as error:
-            raise UserError(f"--beam_search: {error}") from error
+            raise UserError(
+                f"beam_search (in an inference folder: test_beam_search): {error}"
+            ) from error
 
     def __call__(self, log_probs, wav_lens=None, lm_start_state=None):
         """Hypotheses of each utterance; ``wav_lens`` is not used."""
@@ -109,7 +111,7 @@ def write_chosen(folder, lm_path, options, reason):
         f"# {reason}\n"
         "# Tests of this folder's run with the same language model take these\n"
         "# values instead of the hparams' beam_search. Remove the file to not.\n"
-        f"{yaml_lines(_identity(lm_path), 0)}\n"
+        f"{yaml_lines(identity(lm_path), 0)}\n"
         f"beam_search:\n{yaml_lines(options)}\n"
     )
     with replacing(path) as beside:
@@ -153,9 +155,7 @@ def chosen_options(folder, lm_path, options):
             f"{path} holds no values for beam search: remove it, or run "
             "d2v-sb sweep again"
         ) from error
-    return (
-        {**options, **chosen} if kept == _identity(lm_path) else dict(options)
-    )
+    return {**options, **chosen} if kept == identity(lm_path) else dict(options)
 
 
 def export_with_lm(folder, target, lm_path, options):
@@ -179,20 +179,3 @@ def export_with_lm(folder, target, lm_path, options):
     """
     change = {GREEDY: WITH_LM.format(options=yaml_lines(options))}
     add_language_model(folder, target, lm_path, change, found=True)
-
-
-def _words(path):
-    """The words of an ARPA file; None of a binary one, which does not tell.
-    SpeechBrain's search goes by the file's ending."""
-    from speechbrain.integrations.decoders import kenlm_scorer  # needs kenlm
-
-    with open(path, "rb") as stream:
-        if stream.read(len(KENLM_BINARY)) == KENLM_BINARY:
-            return None
-    return kenlm_scorer.load_unigram_set_from_arpa(path)
-
-
-def _identity(lm_path):
-    """Tells one language model from another without reading gigabytes."""
-    path = Path(lm_path)
-    return {"language_model": path.name, "bytes": path.stat().st_size}

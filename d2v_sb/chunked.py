@@ -29,11 +29,13 @@ def stream_words(asr, path, chunk_seconds=30.0, context_seconds=4.0):
     Arguments
     ---------
     asr : EncoderASR
-        Of a CTC inference folder of ours; decoded greedily.
+        Of a CTC inference folder of ours; decoded greedily, whatever the
+        folder searches with.
     path : str
         Any file that libsndfile reads.
     chunk_seconds : float
-        Audio that is heard at a time, context left out.
+        Audio that is heard at a time, context left out. With the context it
+        is best about as long as what the model was trained on.
     context_seconds : float
         Audio that is heard besides, before and after.
 

@@ -38,7 +38,7 @@ def joint_searcher(
     ctc_weight_decode : float
         What CTC counts, from 0 (attention alone) to 1.
     temperature : float
-        Of the decoder's distribution.
+        Of the distributions of decoder and TransformerLM.
     max_decode_ratio : float
         The longest output, in labels per frame.
     length_normalization : bool

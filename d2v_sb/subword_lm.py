@@ -6,21 +6,23 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import numpy as np
 import torch
 from speechbrain.decoders import scorer
 
-from d2v_sb.errors import CheckpointError
+from d2v_sb.errors import CheckpointError, UserError
 from d2v_sb.inference import yaml_lines
-from d2v_sb.language_model import check_language_model
+from d2v_sb.language_model import check_language_model, read_words
 from d2v_sb.lm_folders import NAME, LanguageModelFile, add_language_model
 
+LEAST_KNOWN = 0.5  # of the subwords; less is a model of words
 WEIGHTS = ".ckpt"  # a TransformerLM's; other endings are n-gram models'
 MODULE = f"{NAME}: !new:{{name}}\n{{arguments}}\n\n"
 FILE = f"{NAME}: !new:d2v_sb.lm_folders.LanguageModelFile\n\n"
 SEARCHER = "searcher: !apply:d2v_sb.search.joint_searcher\n"
 
 
-def load_subword_lm(path, make):
+def load_subword_lm(path, make, labels):
     """A language model of the subwords that a recognition model writes.
 
     Arguments
@@ -30,6 +32,8 @@ def load_subword_lm(path, make):
         KenLM binary file whose words are subwords.
     make : callable
         Makes the TransformerLM; called for weights only.
+    labels : list of str
+        The subwords, special ones among them.
 
     Returns
     -------
@@ -38,7 +42,8 @@ def load_subword_lm(path, make):
     Raises
     ------
     UserError
-        If there is no such file, or KenLM is needed and not installed.
+        If there is no such file, it is no n-gram model of these subwords, or
+        KenLM is needed and not installed.
     CheckpointError
         If the weights do not fit.
 
@@ -53,11 +58,11 @@ def load_subword_lm(path, make):
     ... )
     >>> path = str(getfixture("tmp_path") / "model.ckpt")
     >>> torch.save(make().state_dict(), path)
-    >>> load_subword_lm(path, make)(torch.tensor([[1, 4]])).shape
+    >>> load_subword_lm(path, make, [])(torch.tensor([[1, 4]])).shape
     torch.Size([1, 2, 9])
     """
     if not str(path).endswith(WEIGHTS):
-        check_language_model(path)
+        _check_ngram(path, labels)
         return LanguageModelFile(str(path))
     language_model = make()
     try:
@@ -73,11 +78,32 @@ def load_subword_lm(path, make):
     return language_model.eval()
 
 
-class KenLMScorer(scorer.KenLMScorer):
-    """SpeechBrain's, which reads its file when the first search begins.
+def _check_ngram(path, labels):
+    check_language_model(path)
+    words = read_words(path)
+    known = [label for label in labels if words is None or label in words]
+    if len(known) < LEAST_KNOWN * len(labels):
+        raise UserError(
+            f"{path} knows {len(known)} of the {len(labels)} subwords: joint "
+            "search needs a language model whose words are this run's "
+            "subwords; recipes/LibriSpeech/README.md has the command"
+        )
+    try:
+        kenlm = scorer.KenLMScorer(str(path), len(labels), labels)
+    except OSError as error:  # KenLM's
+        raise UserError(
+            f"{path} can not be read as a language model: {error}"
+        ) from error
+    del kenlm
 
-    An inference folder is built before its files are found. The name is
-    SpeechBrain's too, because ``ScorerBuilder`` goes by it.
+
+class KenLMScorer(scorer.KenLMScorer):
+    """SpeechBrain's, made right in two things.
+
+    It reads its file when the first search begins, since an inference folder is
+    built before its files are found. And it begins after ``<s>``, where
+    SpeechBrain's begins after nothing. The name is SpeechBrain's too, because
+    ``ScorerBuilder`` goes by it.
 
     Arguments
     ---------
@@ -99,6 +125,15 @@ class KenLMScorer(scorer.KenLMScorer):
             path = self.language_model.path
             super().__init__(path, len(labels), labels)
         super().reset_mem(x, enc_lens)
+
+    def score(self, inp_tokens, memory, candidates, attn):
+        """Scores of the next labels."""
+        if memory is None:
+            begin = self.kenlm.State()
+            self.lm.BeginSentenceWrite(begin)
+            count = len(inp_tokens)
+            memory = np.array([begin] * count), np.ones(count)
+        return super().score(inp_tokens, memory, candidates, attn)
 
 
 def lm_scorer(language_model, tokenizer, temperature):
@@ -153,6 +188,8 @@ def export_with_subword_lm(folder, target, lm_path, lm_weight, make):
 
 
 def _definition(make):
+    if make.args:
+        raise UserError("lm_model: give its sizes by name")
     plain, classes = {}, []
     for name, value in make.keywords.items():
         if isinstance(value, type):

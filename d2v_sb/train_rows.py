@@ -4,8 +4,12 @@ Authors
  * The d2v_sb developers 2026
 """
 
-from d2v_sb.errors import DataError
-from d2v_sb.manifest import read_rows, stream_rows, write_rows
+import logging
+
+from d2v_sb.errors import DataError, UserError
+from d2v_sb.manifest import stream_rows, write_rows
+
+logger = logging.getLogger(__name__)
 
 SEPARATOR = "\t"  # of the files of a joined row, in its "wav"
 
@@ -35,7 +39,7 @@ def keep_listed(path, ids, columns):
     >>> write_rows(path, [{"ID": "1-1-0"}, {"ID": "1-1-1"}], ["ID"])
     >>> _ = ids.write_text("1-1-1\\n")
     >>> keep_listed(path, ids, ["ID"])
-    >>> read_rows(path, ["ID"])
+    >>> list(stream_rows(path, ["ID"]))
     [{'ID': '1-1-1'}]
     """
     try:
@@ -79,6 +83,13 @@ def join_neighbours(path, seconds, columns):
     int
         How many rows were added.
 
+    Raises
+    ------
+    UserError
+        If the length is none.
+    DataError
+        If the CSV can not be read.
+
     Example
     -------
     >>> path = getfixture("tmp_path") / "train.csv"
@@ -89,12 +100,27 @@ def join_neighbours(path, seconds, columns):
     >>> write_rows(path, [dict(zip(columns, row)) for row in rows], columns)
     >>> join_neighbours(path, 5.0, columns)
     1
-    >>> read_rows(path, columns)[-1]["wrd"]
+    >>> list(stream_rows(path, columns))[-1]["wrd"]
     'WORD0 WORD1'
     """
-    rows = read_rows(path, columns)
-    joined = [_joined(part) for part in _parts(rows, seconds) if len(part) > 1]
+    try:
+        limit = float(seconds)
+    except (TypeError, ValueError):
+        limit = -1.0
+    if not limit > 0:
+        raise UserError(
+            f"join_seconds must be a positive number, got {seconds}"
+        )
+    rows = list(stream_rows(path, columns))
+    joined = [_joined(part) for part in _parts(rows, limit) if len(part) > 1]
     write_rows(path, [*rows, *joined], columns)
+    logger.info(
+        "%s: %d rows, and %d of neighbours joined up to %g s",
+        path,
+        len(rows),
+        len(joined),
+        limit,
+    )
     return len(joined)
 
 

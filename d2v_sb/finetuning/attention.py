@@ -44,7 +44,9 @@ class AttentionBrain(ASRBrain):
         """The same with the language model."""
         hparams = self.hparams
         return self._joint_searcher(
-            language_model=load_subword_lm(hparams.lm_path, hparams.lm_model),
+            language_model=load_subword_lm(
+                hparams.lm_path, hparams.lm_model, hparams.tokenizer.labels
+            ),
             lm_weight=hparams.lm_weight,
             tokenizer=hparams.tokenizer,
         )

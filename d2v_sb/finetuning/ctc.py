@@ -8,15 +8,21 @@ Authors
 """
 
 import logging
+from functools import cached_property
 
 import torch
 from speechbrain.decoders.ctc import CTCBeamSearcher
 from speechbrain.nnet.losses import ctc_loss
 
-from d2v_sb.beam_search import LMBeamSearcher, chosen_options, export_with_lm
+from d2v_sb.beam_search import (
+    CHOSEN,
+    LMBeamSearcher,
+    chosen_options,
+    export_with_lm,
+)
 from d2v_sb.finetuning.asr import ASRBrain
 from d2v_sb.inference import ctc_greedy_decode, export_ctc
-from d2v_sb.language_model import Vocabulary, check_language_model, check_words
+from d2v_sb.language_model import check_language_model, check_words
 from d2v_sb.lm_folders import LanguageModelFile
 
 logger = logging.getLogger(__name__)
@@ -31,8 +37,7 @@ class CTCBrain(ASRBrain):
     model.
     """
 
-    searcher = None
-    words = None  # of the language model
+    searcher = lm_path = None
 
     def compute_forward(self, batch, stage):
         """Waveforms to log-probabilities (B, T, V)."""
@@ -71,7 +76,7 @@ class CTCBrain(ASRBrain):
         """Greedy decoding, then beam search where there is a language model."""
         yield ""
         if self.hparams.lm_path:
-            self.beam_search(self.hparams.lm_path, **self._beam_options())
+            self.beam_search(self.hparams.lm_path, **self.beam_options)
             yield "_lm"
 
     def beam_search(self, lm_path=None, **options):
@@ -91,29 +96,35 @@ class CTCBrain(ASRBrain):
         """
         labels = self.hparams.tokenizer.labels
         blank = self.hparams.blank_index
+        self.lm_path = lm_path
         if not lm_path:
             self.searcher = CTCBeamSearcher(blank, labels, **options)
             return
         check_language_model(lm_path)
         language_model = LanguageModelFile(lm_path)
         self.searcher = LMBeamSearcher(labels, blank, language_model, **options)
-        self.words = Vocabulary(lm_path)
 
-    def _beam_options(self):
+    @cached_property
+    def beam_options(self):
         """The hparams' values, or those that a sweep chose."""
         hparams = self.hparams
         options = chosen_options(
             hparams.output_folder, hparams.lm_path, hparams.beam_search
         )
         if options != hparams.beam_search:
-            logger.info("beam search with what a sweep chose: %s", options)
+            logger.warning(
+                "beam search takes what a sweep chose, from %s in the output "
+                "folder, and not the hparams': %s",
+                CHOSEN,
+                options,
+            )
         return options
 
     def test(self, name, dataset, suffix=""):
         """As of ``ASRBrain``; a language model must know the words."""
-        if self.words is not None:
+        if self.lm_path:
             rows = dataset.data.values()
-            check_words(self.words, (row["wrd"] for row in rows))
+            check_words(self.lm_path, (row["wrd"] for row in rows))
         return super().test(name, dataset, suffix)
 
     def export(self):
@@ -123,4 +134,4 @@ class CTCBrain(ASRBrain):
         export_ctc(folder, self.hparams.model, self.hparams.tokenizer)
         lm = self.hparams.lm_path
         if lm:
-            export_with_lm(folder, f"{folder}_lm", lm, self._beam_options())
+            export_with_lm(folder, f"{folder}_lm", lm, self.beam_options)

@@ -87,15 +87,20 @@ class Points:
     def __contains__(self, point):
         return point.options in [known.options for known in self]
 
-    def best(self):
-        """The lowest WER, then CER, then the smallest beam and weights."""
-        return min(
+    def ranked(self):
+        """The lowest WER first, then CER, then the smallest beam and weights:
+        list of Point."""
+        return sorted(
             self, key=lambda p: (p.WER, p.CER, p.beam_size, p.alpha, p.beta)
         )
 
+    def best(self):
+        """The first of them."""
+        return self.ranked()[0]
+
     def add(self, point):
-        """Keeps one more."""
-        self._rows.append((self.source, point))
+        """Keeps one more, beside what another sweep added meanwhile."""
+        self._rows = [*_read(self.path), (self.source, point)]
         columns = [field.name for field in fields(Point)]
         with (
             replacing(self.path) as beside,

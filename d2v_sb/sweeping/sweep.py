@@ -7,17 +7,18 @@ Authors
 import hashlib
 import itertools
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+import jiwer
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain.utils.metric_stats import ErrorRateStats
 
 from d2v_sb.beam_search import LMBeamSearcher, export_with_lm, write_chosen
 from d2v_sb.errors import UserError
 from d2v_sb.hparams import read_plain
-from d2v_sb.language_model import Vocabulary, check_language_model, check_words
+from d2v_sb.language_model import check_language_model, check_words, identity
 from d2v_sb.lm_folders import LanguageModelFile
 from d2v_sb.progress import Progress
 from d2v_sb.sweeping.log_probs import LogProbs, cached_log_probs
@@ -65,7 +66,7 @@ class Sweep:
         }
         rows = load_data_csv(self._file("dev.csv"))
         self.texts = {name: row["wrd"] for name, row in rows.items()}
-        check_words(Vocabulary(self.lm_path), self.texts.values())
+        check_words(self.lm_path, self.texts.values())
         self.folder = self.run / "sweep"
         self.log_probs = cached_log_probs(
             self.folder / "log_probs",
@@ -137,8 +138,7 @@ class Sweep:
         fixed = {k: v for k, v in self.options.items() if k not in swept}
         parts = (
             self.log_probs.source,
-            self.lm_path.name,
-            self.lm_path.stat().st_size,
+            sorted(identity(self.lm_path).items()),
             sorted(fixed.items()),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -162,16 +162,13 @@ class Sweep:
                 progress.update()
 
     def _measured(self, point, heard):
-        rates = {}
-        for name, by_letter in (("WER", False), ("CER", True)):
-            stats = ErrorRateStats(split_tokens=by_letter)
-            stats.append(
-                list(self.texts),
-                [heard[utterance].split() for utterance in self.texts],
-                [text.split() for text in self.texts.values()],
-            )
-            rates[name] = stats.summarize("error_rate")
-        return Point(**point.options, **rates)
+        references = list(self.texts.values())
+        hypotheses = [heard[name] for name in self.texts]
+        return Point(
+            **point.options,
+            WER=100 * jiwer.wer(references, hypotheses),
+            CER=100 * jiwer.cer(references, hypotheses),
+        )
 
 
 @contextmanager
@@ -182,26 +179,38 @@ def _workers(jobs, setting):
         yield map
         return
     # Spawned: a fork of a process with threads of torch may hang.
-    with ProcessPoolExecutor(
-        jobs, get_context("spawn"), _begin, setting
-    ) as pool:
-        yield pool.map
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _begin, setting) as pool:
+        try:
+            yield pool.map
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process that decodes was killed, most likely for memory: "
+                "give fewer --jobs, or a KenLM binary file, which processes "
+                "share. What was decoded is kept"
+            ) from error
 
 
 def _begin(folder, lm_path, options):
     """Loads the language model once a process."""
-    global log_probs, searcher
+    global log_probs, searcher, refused
+    refused = None
     log_probs = LogProbs(folder)
-    searcher = LMBeamSearcher(
-        log_probs.labels,
-        log_probs.blank_index,
-        LanguageModelFile(str(lm_path)),
-        **options,
-    )
+    try:
+        searcher = LMBeamSearcher(
+            log_probs.labels,
+            log_probs.blank_index,
+            LanguageModelFile(str(lm_path)),
+            **options,
+        )
+    except UserError as error:  # what begins a process may not raise
+        refused = error
 
 
 def _decode(options, names):
     """Texts of utterances: list of (str, str)."""
+    if refused is not None:
+        raise refused
     searcher.beam_size = options["beam_size"]
     searcher.lm.alpha = options["alpha"]
     searcher.lm.beta = options["beta"]

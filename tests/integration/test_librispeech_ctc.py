@@ -278,7 +278,7 @@ def test_a_sweeps_choice_is_what_tests_and_the_folder_search_with(
     assert run([sys.executable, "-m", "d2v_sb", *sweep]).returncode == 0
     result = run([*command, *words({"lm_path": lm})])
     assert result.returncode == 0
-    assert "with what a sweep chose: {'beam_size': 3" in result.stdout
+    assert "takes what a sweep chose, from beam_search.yaml" in result.stdout
     for suffix in ("", "_lm"):
         (tmp_path / f"at{suffix}").mkdir()
         wer = wer_of_the_folder(

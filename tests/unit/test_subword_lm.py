@@ -4,7 +4,9 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import math
 import shutil
+from functools import partial
 
 import pytest
 import speechbrain as sb
@@ -14,10 +16,11 @@ from speechbrain.inference.ASR import EncoderDecoderASR
 from d2v_sb.errors import CheckpointError, UserError
 from d2v_sb.lm_folders import LanguageModelFile
 from d2v_sb.search import joint_searcher
-from d2v_sb.subword_lm import load_subword_lm
+from d2v_sb.subword_lm import export_with_subword_lm, load_subword_lm
 from tests.arpa import write_arpa
 from tests.unit.test_joint import (
     LM,
+    NUM_LABELS,
     SEARCH,
     batch_of,
     joint_brain,
@@ -27,6 +30,7 @@ from tests.unit.test_joint import (
 )
 
 __all__ = ["subwords"]  # a fixture
+TEMPERATURE = 1.3
 
 
 def transformer(path, seed=0):
@@ -91,14 +95,49 @@ def test_a_weight_of_zero_changes_nothing(subwords, lm_path):
     assert texts[""] == texts["_lm"]
 
 
-def test_the_score_of_a_hypothesis_is_decoder_and_language_model(tmp_path):
+def of_transformer(lm, told, subwords):
+    """Its log-probabilities of the next label, after each (U, V)."""
+    return (lm(told) / TEMPERATURE).log_softmax(-1)[0]
+
+
+def of_ngram(lm, told, subwords):
+    """The same of KenLM's, told the begin and the labels."""
+    import kenlm
+
+    model, state = kenlm.Model(lm.path), kenlm.State()
+    model.BeginSentenceWrite(state)
+    rows = []
+    for label in [*told[0, 1:].tolist(), None]:
+        scores, states = [], []
+        for piece in subwords.labels:
+            states.append(kenlm.State())
+            scores.append(model.BaseScore(state, piece, states[-1]))
+        rows.append(torch.tensor(scores) * math.log(10))
+        state = states[label] if label is not None else None
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "ngram"])
+def test_the_score_of_a_hypothesis_is_decoder_and_language_model(
+    tmp_path, subwords, kind
+):
     """Counted again, label by label, for the best of each utterance."""
+    if kind == "transformer":
+        path, again = transformer(tmp_path / "lm.ckpt"), of_transformer
+    else:
+        path, again = ngram(tmp_path / "lm.arpa", subwords), of_ngram
     model = joint_model()
-    lm = load_subword_lm(str(transformer(tmp_path / "lm.ckpt")), LM)
-    options = {**SEARCH, "ctc_weight_decode": 0.0, "temperature": 1.0}
-    options["length_normalization"] = False
-    options["max_decode_ratio"] = 0.1
-    search = joint_searcher(model, **options, language_model=lm, lm_weight=0.7)
+    lm = load_subword_lm(str(path), LM, subwords.labels)
+    options = {
+        **SEARCH,
+        "ctc_weight_decode": 0.0,
+        "temperature": TEMPERATURE,
+        "length_normalization": False,
+        "max_decode_ratio": 0.1,
+    }
+    search = joint_searcher(
+        model, **options, language_model=lm, lm_weight=0.7, tokenizer=subwords
+    )
     wavs, wav_lens = noise(16000, 12000)
     with torch.no_grad():
         states = model.encoder(wavs, wav_lens)
@@ -109,9 +148,8 @@ def test_the_score_of_a_hypothesis_is_decoder_and_language_model(tmp_path):
             x, _ = model.decoder.decode(
                 told, states[i : i + 1], frames[i : i + 1]
             )
-            of_decoder = model.seq_head(x).log_softmax(-1)[0]
-            of_lm = lm(told).log_softmax(-1)[0]
-            total = of_decoder + 0.7 * of_lm
+            logits = model.seq_head(x)[0] / TEMPERATURE
+            total = logits.log_softmax(-1) + 0.7 * again(lm, told, subwords)
             score = sum(total[u, label].item() for u, label in enumerate(found))
             # SpeechBrain counts the last label, an end or not, and drops it.
             last = scores[i] - score
@@ -125,12 +163,12 @@ def test_weights_of_other_sizes_are_named(tmp_path):
     path = tmp_path / "lm.ckpt"
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match="lm.ckpt is not the language"):
-        load_subword_lm(str(path), LM)
+        load_subword_lm(str(path), LM, [])
     path.write_bytes(b"no weights")
     with pytest.raises(CheckpointError, match="lm.ckpt is not the language"):
-        load_subword_lm(str(path), LM)
+        load_subword_lm(str(path), LM, [])
     with pytest.raises(CheckpointError, match="no such language model"):
-        load_subword_lm(str(tmp_path / "absent.ckpt"), LM)
+        load_subword_lm(str(tmp_path / "absent.ckpt"), LM, [])
 
 
 def test_an_absent_file_is_said_before_the_training(subwords, tmp_path):
@@ -149,3 +187,25 @@ def test_an_ngram_model_is_read_when_the_search_begins(tmp_path, subwords):
     with torch.no_grad():
         labels, *_ = search(joint_model().encoder(noise(16000)[0]))
     assert labels[0]
+
+
+@pytest.mark.parametrize("words", [["ONE", "TWO", "THREE"], ["one", "two"]])
+def test_an_ngram_model_of_words_is_refused(tmp_path, subwords, words):
+    pytest.importorskip("kenlm", reason="no extra `lm`: no compiler")
+    path = write_arpa(tmp_path / "words.arpa", words)
+    with pytest.raises(UserError, match=r"words\.arpa knows \d of the 16 subw"):
+        load_subword_lm(str(path), LM, subwords.labels)
+
+
+def test_a_torn_ngram_model_is_said_before_the_training(tmp_path, subwords):
+    path = ngram(tmp_path / "lm.arpa", subwords)
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(UserError, match=r"lm\.arpa can not be read as a lang"):
+        joint_brain(subwords, lm_path=str(path))
+
+
+def test_sizes_without_names_are_refused(subwords, tmp_path):
+    path = transformer(tmp_path / "lm.ckpt")
+    make = partial(LM.func, NUM_LABELS, **{**LM.keywords, "vocab": NUM_LABELS})
+    with pytest.raises(UserError, match="lm_model: give its sizes by name"):
+        export_with_subword_lm(tmp_path, tmp_path / "a", path, 0.5, make)

@@ -7,6 +7,7 @@ Authors
 import csv
 import math
 import os
+import sys
 
 import jiwer
 import pytest
@@ -35,7 +36,7 @@ from d2v_sb.tokens import Letters
 from tests.arpa import write_arpa
 
 LETTERS = Letters(" AB")
-FIXED = {"beam_prune_logp": -12.0, "token_prune_min_logp": -5.0}
+FIXED = {"beam_prune_logp": -12.0, "token_prune_min_logp": -1.5}
 HPARAMS = """\
 on_bad_audio: error
 beam_search:
@@ -43,7 +44,7 @@ beam_search:
     alpha: 0.8
     beta: 1.2
     beam_prune_logp: -12.0
-    token_prune_min_logp: -5.0
+    token_prune_min_logp: -1.5
 """
 
 
@@ -134,6 +135,7 @@ def test_the_best_has_the_lowest_wer_then_the_smallest_beam(tmp_path):
     for values in ((1, 1, 50, 9, 3), (2, 1, 99, 8, 2), (2, 1, 50, 8, 2)):
         points.add(Point(*values))
     points.add(Point(3, 1, 50, 8, 2.5))
+    assert [point.alpha for point in points.ranked()] == [2, 2, 3, 1]
     assert points.best() == Point(2, 1, 50, 8, 2)
     assert list(Points(tmp_path / "a.csv", "a")) == list(points)
 
@@ -144,6 +146,13 @@ def test_points_of_another_model_are_kept_apart(tmp_path):
     others.add(Point(2.0, 2.0, 50, 1.0, 1.0))
     assert list(others) == [Point(2.0, 2.0, 50, 1.0, 1.0)]
     assert len(Points(tmp_path / "a.csv", "a")) == 1
+
+
+def test_two_sweeps_at_once_lose_none_of_each_others_points(tmp_path):
+    first, second = (Points(tmp_path / "a.csv", "a") for _ in range(2))
+    first.add(Point(1.0, 1.0, 50, 9.0, 3.0))
+    second.add(Point(2.0, 2.0, 50, 1.0, 1.0))
+    assert len(Points(tmp_path / "a.csv", "a")) == 2
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "source,alpha\nx,y\n"])
@@ -221,6 +230,39 @@ def test_what_is_not_swept_is_of_the_run_and_keeps_points_apart(run, lm):
     assert len(sweep.points) == 0 and sweep.options["beam_prune_logp"] == -0.1
 
 
+def test_another_language_model_has_points_of_its_own(run, lm):
+    Sweep(run, lm).search([1.0], [1.0], [5])
+    write_arpa(lm, ["AB", "BAB"], ["AB  AB"])  # of the same size
+    assert len(Sweep(run, lm).points) == 0
+
+
+def test_audio_is_converted_where_the_run_did(run, lm):
+    soundfile.write(run / "0.wav", 0.1 * torch.randn(2000), 8000)
+    with pytest.raises(DataError, match="0.wav has 8000 Hz"):
+        Sweep(run, lm)
+    path = run / "hyperparams.yaml"
+    path.write_text(path.read_text().replace("audio: error", "audio: convert"))
+    Sweep(run, lm)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_torn_language_model_is_named_whatever_the_jobs(run, lm, jobs):
+    lm.write_text(lm.read_text()[:-30])
+    with pytest.raises(UserError, match=r"lm\.arpa can not be read as a lang"):
+        Sweep(run, lm, jobs=jobs).search([1.0], [1.0], [5])
+
+
+def die(*_):
+    os._exit(9)
+
+
+def test_a_killed_process_is_explained(run, lm, monkeypatch):
+    sweep = Sweep(run, lm, jobs=2)
+    monkeypatch.setattr(module, "_decode", die)
+    with pytest.raises(UserError, match="was killed.*fewer --jobs"):
+        sweep.search([1.0], [1.0], [5])
+
+
 def test_the_choice_is_where_tests_and_the_interface_take_it_from(run, lm):
     sweep = Sweep(run, lm)
     best = sweep.search([0.0, 4.0], [3.0], [5])
@@ -278,9 +320,37 @@ def test_a_language_model_of_other_words_is_refused(run, lm):
         Sweep(run, lm)
 
 
-def test_values_that_are_no_numbers_are_refused(run, lm):
-    result = call(run, "--lm_path", lm, "--alpha", "0.5;1")
-    assert result.exit_code == 2 and "numbers with commas" in result.output
+@pytest.mark.parametrize(
+    "option, value, reason",
+    [
+        ("--alpha", "0.5;1", "numbers with commas"),
+        ("--alpha", "0.5,-1", "a number of 0 or more"),
+        ("--beta", "nan", "a number of"),
+        ("--beam_size", "5,0", "a number of 1 or more"),
+        ("--jobs", "0", "x>=1"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(run, lm, option, value, reason):
+    result = call(run, "--lm_path", lm, option, value)
+    assert result.exit_code == 2 and reason in result.output
+
+
+def test_beyond_the_end_is_beyond_all_that_was_tried(run, lm):
+    words = ("--beta", "1", "--beam_size", "5")
+    call(run, "--lm_path", lm, "--alpha", "0.5,1,2", *words)
+    best = Sweep(run, lm).points.best().alpha
+    result = call(run, "--lm_path", lm, "--alpha", f"{best}", *words)
+    at_end = "at the end of --alpha" in result.output
+    assert at_end == (best in (0.5, 2))
+
+
+def test_without_matplotlib_the_choice_is_written_all_the_same(
+    run, lm, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = call(run, "--lm_path", lm, "--alpha", "1", "--beta", "1")
+    assert result.exit_code == 0 and "no picture: " in result.output
+    assert (run / "beam_search.yaml").is_file()
 
 
 def test_a_surface_with_gaps_is_drawn(tmp_path):

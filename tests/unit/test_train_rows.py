@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from d2v_sb.dataio import asr_dataset, read_audio
-from d2v_sb.errors import DataError
+from d2v_sb.errors import DataError, UserError
 from d2v_sb.manifest import read_rows, write_rows
 from d2v_sb.tokens import Letters
 from d2v_sb.train_rows import join_neighbours, keep_listed
@@ -99,6 +99,14 @@ def test_a_joined_row_is_its_clips_one_after_the_other(tmp_path):
     parts = [read_audio(tmp_path / f"{i}.flac") for i in range(2)]
     assert torch.equal(item["sig"], torch.cat(parts))
     assert letters.decode(item["tokens"].tolist()) == "WA WB"
+
+
+@pytest.mark.parametrize("seconds", [-1, "long", None, float("nan")])
+def test_a_length_that_is_none_is_refused(tmp_path, seconds):
+    path = clips(tmp_path, ("a", 0.5), ("a", 0.5))
+    with pytest.raises(UserError, match=f"join_seconds must be .*{seconds}"):
+        join_neighbours(path, seconds, COLUMNS)
+    assert len(read_rows(path, COLUMNS)) == 2
 
 
 def test_where_nothing_fits_nothing_changes(tmp_path):
