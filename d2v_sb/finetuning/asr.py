@@ -5,6 +5,7 @@ Authors
 """
 
 import logging
+from pathlib import Path
 
 import jiwer
 import speechbrain as sb
@@ -21,17 +22,36 @@ class ASRBrain(FineTuningBrain):
     """Measures WER and CER; its subclasses model, decode and export.
 
     Besides ``FineTuningBrain``'s it takes from the hparams `tokenizer`,
-    `output_folder` and `all_blank`. The checkpoint with the lowest WER on dev
-    is the best.
+    `output_folder`, `inference_folder`, `lm_path` and `all_blank`. The
+    checkpoint with the lowest WER on dev is the best.
     """
 
     def decode(self, outputs, batch, stage):
         """Texts of a batch."""
         raise NotImplementedError
 
-    def export(self):
+    def export_folder(self, folder):
         """Writes the inference folder."""
         raise NotImplementedError
+
+    def export_lm_folder(self, folder, target):
+        """Writes it again as another, with the language model."""
+        raise NotImplementedError
+
+    def export(self):
+        """Writes the inference folder, and beside it one with the language
+        model where there is one."""
+        folder = self.hparams.inference_folder
+        with_lm = f"{folder}_lm"
+        self.export_folder(folder)
+        if self.hparams.lm_path:
+            self.export_lm_folder(folder, with_lm)
+        elif Path(with_lm).exists():
+            logger.warning(
+                "%s was written before, and is not of this model: remove it, "
+                "or give --lm_path again",
+                with_lm,
+            )
 
     def decoders(self):
         """Sets one decoder after the other for tests.

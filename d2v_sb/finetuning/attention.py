@@ -127,17 +127,14 @@ class AttentionBrain(ASRBrain):
             labels = ctc_greedy_decode(ctc, None, blank)
         return [self.hparams.tokenizer.decode(row) for row in labels]
 
-    def export(self):
-        """Writes the folder that ``EncoderDecoderASR`` loads, and one that
-        searches with the language model where there is one."""
-        hparams, folder = self.hparams, self.hparams.inference_folder
+    def export_folder(self, folder):
+        """Writes the folder that ``EncoderDecoderASR`` loads."""
+        hparams = self.hparams
         search = hparams.joint_search
         export_joint(folder, hparams.model, hparams.tokenizer, search)
-        if hparams.lm_path:
-            export_with_subword_lm(
-                folder,
-                f"{folder}_lm",
-                hparams.lm_path,
-                hparams.lm_weight,
-                hparams.lm_model,
-            )
+
+    def export_lm_folder(self, folder, target):
+        """Writes one that searches with the language model."""
+        hparams = self.hparams
+        lm = hparams.lm_path, hparams.lm_weight, hparams.lm_model
+        export_with_subword_lm(folder, target, *lm)

@@ -127,11 +127,11 @@ class CTCBrain(ASRBrain):
             check_words(self.lm_path, (row["wrd"] for row in rows))
         return super().test(name, dataset, suffix)
 
-    def export(self):
-        """Writes the folder that ``EncoderASR`` loads, and one that searches
-        with the language model where there is one."""
-        folder = self.hparams.inference_folder
+    def export_folder(self, folder):
+        """Writes the folder that ``EncoderASR`` loads."""
         export_ctc(folder, self.hparams.model, self.hparams.tokenizer)
-        lm = self.hparams.lm_path
-        if lm:
-            export_with_lm(folder, f"{folder}_lm", lm, self.beam_options)
+
+    def export_lm_folder(self, folder, target):
+        """Writes one that searches with the language model."""
+        lm_path = self.hparams.lm_path
+        export_with_lm(folder, target, lm_path, self.beam_options)

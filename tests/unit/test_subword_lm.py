@@ -88,6 +88,17 @@ def test_tests_search_without_and_with_it_and_the_folders_too(
         assert asr.transcribe_batch(*batch.sig)[0] == texts
 
 
+def test_a_folder_of_an_earlier_model_is_pointed_out(
+    subwords, tmp_path, caplog
+):
+    brain = joint_brain(subwords, tmp_path / "inference")
+    brain.export()
+    assert "written before" not in caplog.text
+    (tmp_path / "inference_lm").mkdir()
+    brain.export()
+    assert "inference_lm was written before" in caplog.text
+
+
 def test_a_weight_of_zero_changes_nothing(subwords, lm_path):
     batch = batch_of(subwords)
     brain = joint_brain(subwords, lm_path=str(lm_path), lm_weight=0.0)
