@@ -26,6 +26,7 @@ from d2v_sb.lobes import CTCModel, Data2VecAudio
 from d2v_sb.masking import FeatureMasking
 from d2v_sb.presets import EncoderConfig
 from d2v_sb.tokens import Letters
+from tests.arpa import write_arpa
 
 RATE = 16000
 SMALL = EncoderConfig(
@@ -479,8 +480,7 @@ def test_a_missing_language_model_is_named(tmp_path):
 
 
 def test_without_kenlm_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
-    path = tmp_path / "lm.arpa"
-    path.touch()
+    path = write_arpa(tmp_path / "lm.arpa", ["A"])
     monkeypatch.setitem(sys.modules, "kenlm", None)
     with pytest.raises(UserError, match=r"d2v_sb\[lm\]"):
         ctc_brain().beam_search(lm_path=str(path))

@@ -410,6 +410,7 @@ def test_recipe_takes_a_split_given_as_a_string(recipe, tmp_path, monkeypatch):
             "on_bad_audio": "error",
             "skip_prep": False,
             "train_ids": None,
+            "join_seconds": 0,
         }
     )
     assert fetched == ["one", "two", "three"]
