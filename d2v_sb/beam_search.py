@@ -14,7 +14,7 @@ from d2v_sb.atomic import replacing
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.inference import GREEDY, yaml_lines
 from d2v_sb.language_model import identity, read_words
-from d2v_sb.lm_folders import NAME, add_language_model
+from d2v_sb.lm_folders import FOUND, NAME, add_language_model
 
 CHOSEN = "beam_search.yaml"  # in an output folder
 WITH_LM = f"""\
@@ -177,5 +177,5 @@ def export_with_lm(folder, target, lm_path, options):
     CheckpointError
         If the folder is none of ``export_ctc``'s.
     """
-    change = {GREEDY: WITH_LM.format(options=yaml_lines(options))}
-    add_language_model(folder, target, lm_path, change, found=True)
+    search = WITH_LM.format(options=yaml_lines(options))
+    add_language_model(folder, target, lm_path, {GREEDY: search, **FOUND})

@@ -15,6 +15,11 @@ from d2v_sb.errors import CheckpointError
 NAME = "language_model"
 LOADABLES = "    loadables:\n"
 HOOKS = "    custom_hooks:\n"
+# The change for a language model that is a ``LanguageModelFile``.
+FOUND = {
+    HOOKS: f"{HOOKS}        {NAME}: "
+    "!name:d2v_sb.lm_folders.LanguageModelFile.found\n"
+}
 
 
 class LanguageModelFile:
@@ -41,7 +46,7 @@ class LanguageModelFile:
         self.path = str(path)
 
 
-def add_language_model(folder, target, lm_path, changes, found=False):
+def add_language_model(folder, target, lm_path, changes):
     """Writes an inference folder again, with a language model.
 
     Arguments
@@ -55,8 +60,6 @@ def add_language_model(folder, target, lm_path, changes, found=False):
     changes : dict
         Parts of the folder's YAML, and what takes their place; there it is
         called `language_model`.
-    found : bool
-        Whether it is a ``LanguageModelFile``, and no module with weights.
 
     Raises
     ------
@@ -65,12 +68,8 @@ def add_language_model(folder, target, lm_path, changes, found=False):
     """
     yaml = Path(folder) / "hyperparams.yaml"
     text = yaml.read_text(encoding="utf-8") if yaml.is_file() else ""
-    added = {LOADABLES: f"        {NAME}: !ref <{NAME}>\n"}
-    if found:
-        hook = "!name:d2v_sb.lm_folders.LanguageModelFile.found"
-        added[HOOKS] = f"        {NAME}: {hook}\n"
-    changes = {**changes, **{old: old + line for old, line in added.items()}}
-    for old, new in changes.items():
+    loadable = f"{LOADABLES}        {NAME}: !ref <{NAME}>\n"
+    for old, new in {**changes, LOADABLES: loadable}.items():
         if text.count(old) != 1:
             raise CheckpointError(
                 f"{folder} is no inference folder of this recipe, or has a "

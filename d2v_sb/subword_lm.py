@@ -13,7 +13,7 @@ from speechbrain.decoders import scorer
 from d2v_sb.errors import CheckpointError, UserError
 from d2v_sb.inference import yaml_lines
 from d2v_sb.language_model import check_language_model, read_words
-from d2v_sb.lm_folders import NAME, LanguageModelFile, add_language_model
+from d2v_sb.lm_folders import FOUND, NAME, LanguageModelFile, add_language_model
 
 LEAST_KNOWN = 0.5  # of the subwords; less is a model of words
 WEIGHTS = ".ckpt"  # a TransformerLM's; other endings are n-gram models'
@@ -89,12 +89,11 @@ def _check_ngram(path, labels):
             "subwords; recipes/LibriSpeech/README.md has the command"
         )
     try:
-        kenlm = scorer.KenLMScorer(str(path), len(labels), labels)
+        scorer.KenLMScorer(str(path), len(labels), labels)  # reads it whole
     except OSError as error:  # KenLM's
         raise UserError(
             f"{path} can not be read as a language model: {error}"
         ) from error
-    del kenlm
 
 
 class KenLMScorer(scorer.KenLMScorer):
@@ -176,15 +175,17 @@ def export_with_subword_lm(folder, target, lm_path, lm_weight, make):
     make : functools.partial
         Makes the TransformerLM, by keywords.
     """
-    found = not str(lm_path).endswith(WEIGHTS)
-    definition = FILE if found else _definition(make)
+    if str(lm_path).endswith(WEIGHTS):
+        definition, changes = _definition(make), {}
+    else:
+        definition, changes = FILE, FOUND
     options = (
         f"    {NAME}: !ref <{NAME}>\n"
         "    tokenizer: !ref <tokenizer>\n"
         f"    lm_weight: {float(lm_weight)}\n"
     )
-    changes = {SEARCHER: f"{definition}{SEARCHER}{options}"}
-    add_language_model(folder, target, lm_path, changes, found)
+    search = {SEARCHER: f"{definition}{SEARCHER}{options}"}
+    add_language_model(folder, target, lm_path, {**search, **changes})
 
 
 def _definition(make):
