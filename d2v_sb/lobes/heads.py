@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2v_sb.lobes.data2vec import Data2VecAudio
+from d2v_sb.lobes.filter_bank import FilterBank
 from d2v_sb.lobes.transfer import StrictTransfer
 
+FILTER_BANK = "fbank"  # an `encoder` that is none
 IMPOSSIBLE = -1e4  # a log-probability; -inf would make NaN in sums
 
 
@@ -68,6 +70,10 @@ class WeightedData2Vec(StrictTransfer, nn.Module):
         """Width of the output."""
         return self.encoder.output_size
 
+    def padding_mask(self, wavs, wav_lens=None):
+        """Where frames are padding (B, T), or None; as the encoder's."""
+        return self.encoder.padding_mask(wavs, wav_lens)
+
     def forward(self, wav, wav_lens=None):
         """Encodes waveforms.
 
@@ -88,6 +94,32 @@ class WeightedData2Vec(StrictTransfer, nn.Module):
             states = F.layer_norm(states, states.shape[-1:])
         weights = F.softmax(self.weights, dim=-1).to(states.dtype)
         return torch.einsum("l,lbtd->btd", weights, states)
+
+
+def make_front_end(source, save_path="", **options):
+    """What an hparams file names as `encoder`, for heads that stand on frames.
+
+    Arguments
+    ---------
+    source : str or EncoderConfig
+        As ``Data2VecAudio``'s, or "fbank" for filter banks.
+    save_path : str
+        Folder in which weights from the hub are kept.
+    **options : dict
+        Further arguments of ``Data2VecAudio``; filter banks have none.
+
+    Returns
+    -------
+    WeightedData2Vec or FilterBank
+
+    Example
+    -------
+    >>> make_front_end("fbank", freeze=True).output_size
+    80
+    """
+    if source == FILTER_BANK:
+        return FilterBank()
+    return WeightedData2Vec(source, save_path, **options)
 
 
 class CTCModel(StrictTransfer, nn.Module):
