@@ -40,6 +40,7 @@ REQUIRES = [
 AV = "av>=12,<19"
 MATPLOTLIB = "matplotlib>=3.7,<4"
 TENSORBOARD = "tensorboard>=2.14,<3"
+SCIKIT_LEARN = "scikit-learn>=1.3,<2"
 TRANSFORMERS = "transformers>=5,<6"
 
 EXTRAS = {
@@ -56,7 +57,10 @@ EXTRAS = {
         AV,
         MATPLOTLIB,
         TENSORBOARD,
+        SCIKIT_LEARN,  # an independent ROC, F1 and confusion
     ],
+    # To read VoxCeleb2's m4a.
+    "av": [AV],
     "demo": [AV],
     # SpeechBrain imports both for beam search with a language model.
     "lm": ["kenlm>=0.2,<1", "pygtrie>=2.5,<3"],
