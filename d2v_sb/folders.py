@@ -142,8 +142,7 @@ def walk(root, top, seen, progress):
         except OSError as error:
             raise DataError(
                 f"{where}: the folder can not be listed ({error}). Make it "
-                "readable, or leave it out with --train_splits and "
-                "--dev_splits."
+                "readable, or move it out of the data folder."
             ) from error
         yield folder, sorted(names)
         prefix = "" if folder == "." else folder

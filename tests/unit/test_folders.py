@@ -78,5 +78,8 @@ def test_folder_that_can_not_be_listed_is_named(files, tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(folders.os, "scandir", forbidden)
-    with pytest.raises(DataError, match="a/b: the folder can not be listed"):
+    with pytest.raises(
+        DataError, match="a/b: the folder can not be listed.*move it out of the"
+    ) as caught:
         files("a/b/1", "a/2")
+    assert "--" not in str(caught.value)  # recipes have different options
