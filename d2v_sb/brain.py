@@ -114,7 +114,7 @@ class UpdateBrain(sb.Brain):
         SaveableDataLoader
             For ``fit``.
         """
-        durations = [dataset.data[i]["duration"] for i in dataset.data_ids]
+        durations = self.training_seconds(dataset)
         if max(durations) > self.micro_batch_seconds:
             logger.warning(
                 "the longest utterance has %.1f s, more than the %.1f s of a "
@@ -123,7 +123,7 @@ class UpdateBrain(sb.Brain):
                 self.micro_batch_seconds,
             )
         self.train_sampler = UpdateBatchSampler(
-            self._batches(dataset, shuffle=True),
+            self.training_batches(dataset),
             self.validate_interval * self.grad_accumulation_factor,
             self.rank if self.distributed_launch else 0,
             self.num_processes,
@@ -163,6 +163,14 @@ class UpdateBrain(sb.Brain):
     def eval_loader(self, dataset):
         """A loader of each utterance once, longest first."""
         return self._loader(dataset, self._batches(dataset, shuffle=False))
+
+    def training_seconds(self, dataset):
+        """What a pass hears of each utterance, in seconds."""
+        return [dataset.data[i]["duration"] for i in dataset.data_ids]
+
+    def training_batches(self, dataset):
+        """The batches of a pass over the training data."""
+        return self._batches(dataset, shuffle=True)
 
     def _batches(self, dataset, shuffle):
         return DynamicBatchSampler(

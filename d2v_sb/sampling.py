@@ -91,8 +91,14 @@ class UpdateBatchSampler(Sampler):
         self.num_batches = num_batches
         self.rank = rank
         self.num_processes = num_processes
-        self.epoch = 1
-        self._seek = (0, 0)  # pass and its first batch's number in the run
+        self.epoch = self.origin = 1
+        self._seek = (0, 0)  # pass and its first batch's number since origin
+
+    def begin_anew(self, epoch):
+        """Counts passes from this epoch on: from here on its batches are cut
+        in another way, and a place in the run could not be found otherwise."""
+        self.origin = epoch
+        self._seek = (0, 0)
 
     def set_epoch(self, epoch):
         """Chooses the epoch to draw; SpeechBrain counts from 1."""
@@ -103,7 +109,7 @@ class UpdateBatchSampler(Sampler):
 
     def __iter__(self):
         W = self.num_processes
-        first = (self.epoch - 1) * self.num_batches * W + self.rank
+        first = (self.epoch - self.origin) * self.num_batches * W + self.rank
         wanted = first
         number, begin = self._seek if self._seek[1] <= first else (0, 0)
         drawn = 0
