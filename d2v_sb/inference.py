@@ -187,7 +187,7 @@ def export_ctc(folder, model, tokenizer):
         blank_index=model.blank_index,
         width=model.encoder.output_size,
     )
-    _write(folder, text, model, tokenizer)
+    write_folder(folder, text, model, tokenizer=tokenizer)
 
 
 def export_joint(folder, model, tokenizer, search):
@@ -212,7 +212,7 @@ def export_joint(folder, model, tokenizer, search):
         decoder=yaml_lines(model.decoder.sizes),
         search=yaml_lines(search),
     )
-    _write(folder, text, model, tokenizer)
+    write_folder(folder, text, model, tokenizer=tokenizer)
 
 
 def _common(encoder, tokenizer):
@@ -252,10 +252,24 @@ def yaml_lines(values, depth=4):
     )
 
 
-def _write(folder, text, model, tokenizer):
+def write_folder(folder, text, model, **others):
+    """Writes an inference folder, replaced when all is written.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder to make.
+    text : str
+        Its ``hyperparams.yaml``.
+    model : torch.nn.Module
+        For ``model.ckpt``.
+    **others : dict
+        What else the pretrainer loads, each with `save`, for ``<name>.ckpt``.
+    """
     with replacing(folder) as beside:
         beside.mkdir()
         (beside / "hyperparams.yaml").write_text(text, encoding="utf-8")
         weights = {k: v.cpu() for k, v in model.state_dict().items()}
         torch.save(weights, beside / "model.ckpt")
-        tokenizer.save(beside / "tokenizer.ckpt")
+        for name, other in others.items():
+            other.save(beside / f"{name}.ckpt")

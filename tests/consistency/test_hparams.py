@@ -13,6 +13,7 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
+from d2v_sb.classification_folder import folder_text
 from d2v_sb.hparams import read_plain
 from d2v_sb.presets import PRESETS
 
@@ -20,6 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = sorted((ROOT / "hparams").glob("*.yaml"))
 PRETRAINING = [path for path in HPARAMS if "pretrain" in path.stem]
 FINE_TUNING = [path for path in HPARAMS if path not in PRETRAINING]
+ASR_TASKS = ("d2v_ctc", "d2v_attention")
+ASR = [path for path in FINE_TUNING if path.stem in ASR_TASKS]
+SPEAKERS = ("d2v_speaker",)
+CLASSIFIER_TASKS = (*SPEAKERS, "d2v_emotion")
+CLASSIFIERS = [path for path in FINE_TUNING if path not in ASR]
 COMMON = {
     "data_folder",
     "output_folder",
@@ -27,22 +33,25 @@ COMMON = {
     "number_of_updates",
     "batch_seconds",
     "seed",
-    "train_splits",
-    "dev_splits",
 }
+SPLITS = {"train_splits", "dev_splits"}
 # Code of some tasks, by the beginning of their files' names, which the files of
 # other tasks need not serve.
 CODE = {
-    "recipes/*/pretrain.py": ("d2v_pretrain",),
+    "recipes/LibriSpeech/pretrain.py": ("d2v_pretrain",),
     "d2v_sb/pretraining/*.py": ("d2v_pretrain",),
-    "recipes/*/train.py": ("d2v_ctc", "d2v_attention"),
-    "d2v_sb/finetuning/all_blank.py": ("d2v_ctc", "d2v_attention"),
-    "d2v_sb/finetuning/base.py": ("d2v_ctc", "d2v_attention"),
-    "d2v_sb/finetuning/asr.py": ("d2v_ctc", "d2v_attention"),
+    "recipes/LibriSpeech/train.py": ASR_TASKS,
+    "recipes/VoxCeleb/train.py": SPEAKERS,
+    "recipes/IEMOCAP/train.py": ("d2v_emotion",),
+    "d2v_sb/finetuning/all_blank.py": ASR_TASKS,
+    "d2v_sb/finetuning/base.py": (*ASR_TASKS, *CLASSIFIER_TASKS),
+    "d2v_sb/finetuning/asr.py": ASR_TASKS,
+    "d2v_sb/finetuning/classification.py": CLASSIFIER_TASKS,
     "d2v_sb/finetuning/regimes.py": ("d2v_ctc",),
     "d2v_sb/finetuning/ctc.py": ("d2v_ctc",),
     "d2v_sb/finetuning/attention.py": ("d2v_attention",),
     "d2v_sb/sweeping/*.py": ("d2v_ctc",),
+    "d2v_sb/windows.py": (),  # reads those of an inference folder
 }
 # Read where utterances are batched; crops have no lengths to sort by.
 NOT_IN_PRETRAINING = {"num_buckets"}
@@ -57,11 +66,19 @@ BY_BRAIN = {
 }
 # Saved models and users' files refer to these: renaming one breaks them.
 PUBLIC = {
+    "d2v_sb.augmentation.make_augmenter",
     "d2v_sb.beam_search.LMBeamSearcher",
     "d2v_sb.checkpointer.AtomicCheckpointer",
+    "d2v_sb.classification_folder.PassThrough",
+    "d2v_sb.classification_folder.load_labels",
+    "d2v_sb.crop_batches.Crops",
     "d2v_sb.finetuning.AllBlankDetector",
+    "d2v_sb.finetuning.AngularMargin",
     "d2v_sb.finetuning.AttentionBrain",
     "d2v_sb.finetuning.CTCBrain",
+    "d2v_sb.finetuning.ClassificationBrain",
+    "d2v_sb.finetuning.CrossEntropy",
+    "d2v_sb.finetuning.LargeMargin",
     "d2v_sb.inference.ctc_greedy_decode",
     "d2v_sb.inference.load_tokenizer",
     "d2v_sb.lm_folders.LanguageModelFile",
@@ -69,9 +86,15 @@ PUBLIC = {
     "d2v_sb.lobes.AttentionDecoder",
     "d2v_sb.lobes.CTCModel",
     "d2v_sb.lobes.Data2VecAudio",
+    "d2v_sb.lobes.FilterBank",
     "d2v_sb.lobes.JointModel",
+    "d2v_sb.lobes.Posteriors",
     "d2v_sb.lobes.SpeechEncoder",
+    "d2v_sb.lobes.UtteranceClassifier",
+    "d2v_sb.lobes.UtteranceEncoder",
     "d2v_sb.lobes.WeightedData2Vec",
+    "d2v_sb.lobes.make_front_end",
+    "d2v_sb.lobes.make_head",
     "d2v_sb.masking.FeatureMasking",
     "d2v_sb.presets.EncoderConfig",
     "d2v_sb.pretraining.CollapseGuard",
@@ -84,6 +107,8 @@ PUBLIC = {
     "d2v_sb.search.joint_searcher",
     "d2v_sb.tokens.Subwords",
     "d2v_sb.tokens.make_tokenizer",
+    "d2v_sb.utterances.Labels",
+    "d2v_sb.utterances.class_weights",
 }
 
 
@@ -106,7 +131,8 @@ def sources(path):
 @each(HPARAMS)
 def test_the_common_keys_are_there_and_the_literal_command_works(path):
     plain = read_plain(path)
-    assert set(plain) >= COMMON
+    wanted = COMMON if path in CLASSIFIERS else COMMON | SPLITS
+    assert set(plain) >= wanted
     assert plain["data_folder"].startswith("data/")
 
 
@@ -114,7 +140,8 @@ def test_the_common_keys_are_there_and_the_literal_command_works(path):
 def test_fine_tuning_starts_from_published_weights_and_is_tested(path):
     plain = read_plain(path)
     assert plain["encoder"].startswith("facebook/data2vec-audio-")
-    assert plain["test_splits"]
+    tests = ("test_splits", "split_file", "trials", "protocol")
+    assert any(plain.get(name) for name in tests)
 
 
 @each(PRETRAINING)
@@ -170,7 +197,7 @@ def build(path, **overrides):
         return load_hyperpyyaml(stream, overrides)
 
 
-@each(FINE_TUNING)
+@each(ASR)
 def test_a_fine_tuning_file_builds_what_it_describes(path, tmp_path):
     words = [f"{i},{a} {b}" for i, (a, b) in enumerate(permutations(WORDS, 2))]
     (tmp_path / "train.csv").write_text("\n".join(["ID,wrd", *words, ""]))
@@ -195,6 +222,57 @@ def test_a_fine_tuning_file_builds_what_it_describes(path, tmp_path):
     assert encoder.freeze_finetune_updates == frozen
     assert encoder.set_num_updates(frozen - 1) is False
     assert encoder.set_num_updates(frozen) is True
+
+
+@each(CLASSIFIERS)
+def test_a_classifiers_file_builds_what_it_describes(path, tmp_path):
+    rows = [f"{i},s{i % 5},c{i % 3}" for i in range(30)]
+    text = "\n".join(["ID,spk_id,label", *rows, ""])
+    (tmp_path / "train.csv").write_text(text)
+    hparams = build(path, encoder="base", output_folder=str(tmp_path))
+    num_classes = 3 if "emotion" in path.stem else 5
+    assert len(hparams["labels"]) == num_classes
+    model = hparams["model"]
+    assert hparams["modules"] == {"model": model}
+    embedding_model = model.embedding_model
+    assert embedding_model.front_end.encoder is hparams["data2vec"]
+    assert embedding_model.head.options["name"] == hparams["head"]
+    with torch.no_grad():
+        outputs = model(torch.randn(2, 8000))
+    assert outputs.shape == (2, 1, num_classes)
+    assert float(hparams["criterion"](outputs, torch.tensor([[0], [2]]))) > 0
+    # What the file describes can be exported.
+    scale = hparams["criterion"].scale
+    assert "make_head" in folder_text(model, num_classes, scale)
+    updates = hparams["number_of_updates"]
+    frozen = hparams["data2vec"].freeze_finetune_updates
+    assert 0 < frozen < updates / 2
+    if "verification" in path.stem:
+        interval = hparams["validate_interval_updates"]
+        first = hparams["large_margin"].first_epoch(updates, interval)
+        assert frozen < (first - 1) * interval == updates * 0.9
+    # 5 / 45 / 50 %.
+    optimizer = hparams["opt_class"](model.parameters())
+    for share, expected in {0: 0.01, 0.05: 1, 0.5: 1, 1: 0.05}.items():
+        hparams["lr_schedule"](optimizer, round(share * updates))
+        (group,) = optimizer.param_groups
+        assert group["lr"] == pytest.approx(hparams["lr"] * expected, rel=1e-3)
+
+
+def test_classifiers_files_have_the_same_shape():
+    """What two files both have, they build of the same."""
+    tags = [
+        {
+            key: value.tag.value
+            for key, value in read_plain(path).items()
+            if getattr(getattr(value, "tag", None), "value", None)
+        }
+        for path in CLASSIFIERS
+    ]
+    own = {"criterion", "classifier", "large_margin"}
+    for other in tags[1:]:
+        for key in (other.keys() & tags[0].keys()) - own:
+            assert other[key] == tags[0][key], key
 
 
 @each(PRETRAINING)
@@ -263,6 +341,7 @@ def test_names_that_yaml_may_hold_are_pinned():
     folders = (
         "inference.py",
         "beam_search.py",
+        "classification_folder.py",
         "lm_folders.py",
     )  # what recipes export
     files = [*HPARAMS, *(ROOT / "d2v_sb" / name for name in folders)]

@@ -1,4 +1,4 @@
-"""Running the LibriSpeech recipes as users do, only smaller.
+"""Running the recipes as users do, only smaller.
 
 Authors
  * The d2v_sb developers 2026
@@ -7,12 +7,18 @@ Authors
 import json
 import os
 import re
+import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 import torch
+
+from d2v_sb.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = [
@@ -30,6 +36,15 @@ SMALL = {
     "lr": 1e-3,
 }
 FINE_TUNING = {"test_splits": "[test-clean]", "num_buckets": 3}
+CLASSIFIER = {
+    **{k: v for k, v in SMALL.items() if "splits" not in k},
+    "num_buckets": 3,
+    "channels": 16,
+    "attention_channels": 8,
+    "embedding_size": 16,
+    "crop_seconds": 0.8,
+    "head_lr_scale": 3,
+}
 PRETRAINING = {
     "gpu_batch_seconds": 6,
     "min_seconds": 0.5,
@@ -79,13 +94,33 @@ def pretrain_argv(corpus, output, **options):
     return [*argv, *words({**SMALL, **PRETRAINING, **options})]
 
 
+def classifier_command(recipe, hparams, folder, output, launcher=(), **options):
+    """The command of a recipe that trains a classifier, with small options."""
+    argv = _argv(f"../{recipe}/train.py", hparams, folder, output)
+    launcher = launcher or [sys.executable]
+    return [*launcher, *argv, *words({**CLASSIFIER, **options})]
+
+
 def _argv(script, hparams, corpus, output):
     return [
-        str(ROOT / "recipes/LibriSpeech" / script),
+        str((ROOT / "recipes/LibriSpeech" / script).resolve()),
         str(ROOT / "hparams" / hparams),
         *words({"data_folder": corpus, "output_folder": output}),
         "--noprogressbar",
     ]
+
+
+def run_killed(command, output):
+    """Runs a command and kills it once it has saved a checkpoint."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.time() + 120
+    while not list(output.glob("**/save/CKPT*/CKPT.yaml")):
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 def final_weights(output):
@@ -131,6 +166,19 @@ def run(command, cwd=ROOT, **kwargs):
     )
     print(result.stdout[-6000:])
     return result
+
+
+def refusal(command):
+    """What a recipe's script says of a user's mistake, in this process: the
+    start of a new one takes longest."""
+    script = Path(command[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(script.parent))
+        patch.setattr(sys, "argv", command[1:])  # kept with the results
+        script = runpy.run_path(str(script))
+        with pytest.raises(UserError) as error:
+            script["main"](command[2:])
+    return str(error.value)
 
 
 def run_scripts(*jobs, launcher=(sys.executable,)):

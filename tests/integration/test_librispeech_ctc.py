@@ -6,10 +6,7 @@ Authors
 
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -21,6 +18,7 @@ from tests.integration.recipe_runs import (
     final_weights,
     recipe_command,
     run,
+    run_killed,
     wer_of_the_folder,
     wer_of_the_test,
     words,
@@ -171,15 +169,7 @@ def test_a_killed_run_goes_on_to_what_it_would_have_become(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(recipe_command(noise_corpus, whole, **options)).returncode == 0
     command = recipe_command(noise_corpus, killed, **options)
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.time() + 120
-    while not list(killed.glob("save/CKPT*/CKPT.yaml")):
-        assert process.poll() is None and time.time() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    run_killed(command, killed)
     log = killed / "train_log.txt"
     validations = log.read_text().splitlines() if log.exists() else []
     assert len(validations) < 10, "it was finished before it was killed"

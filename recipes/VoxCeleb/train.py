@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Fine-tunes Data2Vec-Audio to tell speakers apart, on VoxCeleb.
+
+To run this recipe:
+> python recipes/VoxCeleb/train.py hparams/d2v_speaker_id.yaml
+> python recipes/VoxCeleb/train.py hparams/d2v_speaker_verification.yaml
+> torchrun --nproc_per_node=8 recipes/VoxCeleb/train.py \
+      hparams/d2v_speaker_verification.yaml
+Any key of the YAML is an option, e.g. --data_folder /corpora/VoxCeleb.
+
+The output folder then holds the train log, the predictions of the test split
+(identification), scores and error rates of the trial lists (verification), and
+`inference`, which SpeechBrain's SpeakerRecognition and EncoderClassifier load.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from verify import main as verify
+from voxceleb_prepare import prepare_voxceleb
+
+from d2v_sb.checkpoints import check_source
+from d2v_sb.errors import UserError
+from d2v_sb.finetuning.classification import split_dataset, train_classifier
+from d2v_sb.hparams import read_plain
+from d2v_sb.lobes.heads import FILTER_BANK
+from d2v_sb.manifest import as_list
+
+# What some of the YAML files leave to the preparation's defaults.
+OPTIONAL = ("train_folders", "valid_percent")
+
+
+def main(arguments):
+    """Prepare, train, export, test."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    ddp_init_group(run_opts)
+    # The corpus comes before the model: a missing corpus is then known before
+    # gigabytes of weights are fetched.
+    plain = read_plain(hparams_file, overrides)
+    if plain["encoder"] != FILTER_BANK:
+        check_source(plain["encoder"])
+    run_on_main(prepare, args=[plain])
+    with open(hparams_file, encoding="utf-8") as stream:
+        hparams = load_hyperpyyaml(stream, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    folder = Path(hparams["output_folder"])
+    brain = train_classifier(hparams, run_opts, folder)
+    if hparams["split_file"]:
+        brain.test("test", split_dataset(hparams, folder / "test.csv"))
+    if as_list(hparams["trials"]):
+        run_on_main(test_trials, args=[hparams, brain.device])
+
+
+def prepare(hparams):
+    """Lists the clips as CSV."""
+    prepare_voxceleb(
+        hparams["data_folder"],
+        hparams["output_folder"],
+        split_file=hparams["split_file"],
+        trials=as_list(hparams["trials"]),
+        converted_folder=hparams["converted_folder"],
+        on_bad_audio=hparams["on_bad_audio"],
+        skip_prep=hparams["skip_prep"],
+        **{name: hparams[name] for name in OPTIONAL if name in hparams},
+    )
+
+
+def test_trials(hparams, device):
+    """Error rates of the trial lists, scores normalised and not."""
+    folder = Path(hparams["output_folder"])
+    command = [
+        hparams["inference_folder"],
+        *("--data_folder", hparams["data_folder"]),
+        *("--trials", *as_list(hparams["trials"])),
+        *("--output_folder", str(folder / "trials")),
+        *("--device", str(device)),
+        *("--batch_seconds", str(hparams["gpu_batch_seconds"])),
+    ]
+    if hparams["snorm_top"]:
+        cohort = ("--cohort", str(folder / "train.csv"))
+        command += [*cohort, "--top", str(hparams["snorm_top"])]
+    verify(command)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint,")
+        print("or, where none was saved yet, begins again.")
+        sys.exit(130)

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Speaker verification: equal error rate and detection cost of trial lists.
+
+Takes a model folder that SpeechBrain's SpeakerRecognition loads, such as the
+inference folder of the recipe here:
+> python recipes/VoxCeleb/verify.py results/d2v_speaker_verification/1986/inference \
+      --data_folder data/VoxCeleb --trials veri_test2.txt list_test_all2.txt \
+      --output_folder results/d2v_speaker_verification/1986/trials
+--cohort train.csv adds scores that are normalised by its speakers, and
+--calibration_trials turns scores into log-likelihood ratios by a list of other
+trials.
+
+The output folder then holds, for each list, all scores, the measures with
+their 95 % intervals over speakers, a picture of the errors, and, for all, the
+embeddings: a second run of the same model opens no audio.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from speechbrain.inference.speaker import SpeakerRecognition
+from voxceleb_clips import find_clips
+from voxceleb_lists import find_list
+from voxceleb_prepare import COLUMNS
+
+from d2v_sb.errors import UserError
+from d2v_sb.manifest import stream_rows
+from d2v_sb.scoring import Calibration, embed, folder_identity, verify
+from d2v_sb.scoring.bootstrap import NUM_RESAMPLES
+from d2v_sb.scoring.disjoint import check_calibration_trials, check_cohort
+from d2v_sb.scoring.embeddings import BATCH_SECONDS
+from d2v_sb.scoring.normalisation import TOP, speaker_means
+from d2v_sb.scoring.trials import check_trials, keys_of, read_trials
+from d2v_sb.scoring.verification import labels_of, score_trials
+
+
+def main(argv=None):
+    """All is checked before anything is embedded; then a line a list, and a
+    second one where there is a cohort."""
+    arguments = parse(argv)
+    output_folder = Path(arguments.output_folder)
+    identity = folder_identity(arguments.model_folder)
+    lists = read_lists(arguments.trials, arguments.data_folder)
+    trials = [trial for some in lists.values() for trial in some]
+    held_out = []
+    if arguments.calibration_trials:
+        path = find_list(arguments.calibration_trials, arguments.data_folder)
+        held_out = read_trials(path)
+        check_calibration_trials(path, held_out, trials)
+    speakers = {}
+    if arguments.cohort:
+        rows = list(stream_rows(arguments.cohort, COLUMNS))
+        speakers = {row["ID"]: row["spk_id"] for row in rows}
+        check_cohort(arguments.cohort, speakers.values(), trials + held_out)
+    clips = find_clips(arguments.data_folder)
+    missing_path = output_folder / "missing.txt"
+    names = ", ".join([*lists, *filter(None, [arguments.calibration_trials])])
+    check_trials(names, trials + held_out, clips, missing_path)
+    files = {key: clips[key] for key in keys_of(trials + held_out)}
+    if arguments.cohort:
+        files |= {row["ID"]: row["wav"] for row in rows}
+    check_endings(files)
+
+    check_device(arguments.device)
+    model = SpeakerRecognition.from_hparams(
+        source=str(arguments.model_folder),
+        run_opts={"device": arguments.device},
+    )
+    embeddings = embed(
+        model,
+        files,
+        output_folder / "embeddings.safetensors",
+        identity,
+        arguments.batch_seconds,
+    )
+    systems = {"": {}}
+    if speakers:
+        of_cohort = torch.stack([embeddings[key] for key in speakers])
+        cohort = speaker_means(of_cohort, list(speakers.values()))
+        systems["_snorm"] = {"cohort": cohort, "top": arguments.top}
+    for suffix, options in systems.items():
+        calibration = None
+        if held_out:
+            scores = score_trials(held_out, embeddings, **options)
+            calibration = Calibration.fit(scores, labels_of(held_out))
+            calibration.save(output_folder / f"calibration{suffix}.json")
+        for name, some in lists.items():
+            result = verify(
+                name + suffix,
+                some,
+                embeddings,
+                output_folder,
+                calibration=calibration,
+                num_resamples=arguments.num_resamples,
+                **options,
+            )
+            print(result, flush=True)
+
+
+def parse(argv=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model_folder")
+    parser.add_argument("--data_folder", type=Path, required=True)
+    parser.add_argument("--trials", nargs="+", required=True)
+    parser.add_argument("--output_folder", required=True)
+    parser.add_argument("--cohort", help="CSV of clips of other speakers")
+    parser.add_argument("--top", type=int, default=TOP)
+    parser.add_argument("--calibration_trials")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch_seconds", type=float, default=BATCH_SECONDS)
+    parser.add_argument("--num_resamples", type=int, default=NUM_RESAMPLES)
+    return parser.parse_args(argv)
+
+
+def read_lists(names, data_folder):
+    """Trials by what their list is called, its ending left out."""
+    lists = {}
+    for name in names:
+        path = find_list(name, data_folder)
+        if path.stem in lists:
+            raise UserError(
+                f"two lists are called {path.stem}, and so would be their "
+                "scores: rename one, or give it its own output folder"
+            )
+        lists[path.stem] = read_trials(path)
+    return lists
+
+
+def check_endings(files):
+    """Raises a ``UserError`` for clips that libsndfile does not read."""
+    m4a = [key for key in files if str(files[key]).lower().endswith(".m4a")]
+    if m4a:
+        raise UserError(
+            f"{len(m4a)} of {len(files)} clips are m4a still, first {m4a[0]}: "
+            "prepare_voxceleb makes FLAC files of those in its trials"
+        )
+
+
+def check_device(device):
+    """Raises a ``UserError`` for a GPU that is not there."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"--device {device}: torch finds no GPU; leave it out to use the "
+            "CPU"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"\n{error}")
