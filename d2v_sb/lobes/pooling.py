@@ -103,7 +103,11 @@ class AttentivePooling(nn.Module):
 
 
 class PooledLinear(nn.Module):
-    """A pooling, and a linear layer to the embedding.
+    """A pooling, batch normalisation, and a linear layer to the embedding.
+
+    The normalisation, as ECAPA-TDNN has it after its pooling, is what lets a
+    linear layer learn: features of an encoder differ in scale by orders of
+    magnitude.
 
     Arguments
     ---------
@@ -124,11 +128,13 @@ class PooledLinear(nn.Module):
     def __init__(self, pooling, pooled_size, embedding_size):
         super().__init__()
         self.pooling = pooling
+        self.norm = nn.BatchNorm1d(pooled_size)
         self.linear = nn.Linear(pooled_size, embedding_size)
 
     def forward(self, x, lengths=None):
         """Frames (B, T, D), relative lengths (B,) to (B, 1, C)."""
-        return self.linear(self.pooling(x, lengths))
+        pooled = self.norm(self.pooling(x, lengths)[:, 0])
+        return self.linear(pooled)[:, None]
 
 
 def _mean(D, C, **_):

@@ -55,7 +55,16 @@ def never_seed():
     torch.manual_seed = lambda seed: torch.default_generator
 
 
-CHANGES = {f.__name__: f for f in (kill_before, keep_weights, never_seed)}
+def keep_batch_norm():
+    """SpeechBrain makes batch normalisation one of all processes, which
+    PyTorch can do on GPUs alone."""
+    torch.nn.SyncBatchNorm.convert_sync_batchnorm = lambda module: module
+
+
+CHANGES = {
+    f.__name__: f
+    for f in (kill_before, keep_weights, never_seed, keep_batch_norm)
+}
 
 
 def main(jobs):
