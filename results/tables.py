@@ -25,6 +25,27 @@ TABLES = (
         {"wer": "WER %", "cer": "CER %"},
     ),
     (
+        "README.md",
+        "verification",
+        "speaker_verification.csv",
+        ("corpus", "model", "scoring"),
+        {"eer": "EER %", "min_dcf_01": "minDCF 0.01", "min_dcf_05": "0.05"},
+    ),
+    (
+        "README.md",
+        "identification",
+        "speaker_identification.csv",
+        ("corpus", "model"),
+        {"accuracy": "accuracy %"},
+    ),
+    (
+        "README.md",
+        "emotion",
+        "emotion.csv",
+        ("corpus", "protocol", "model"),
+        {"wa": "WA %", "ua": "UA %", "f1": "F1 %"},
+    ),
+    (
         "docs/pretraining.md",
         "probe",
         "pretraining_probe.csv",

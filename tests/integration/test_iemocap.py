@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from tests.integration.recipe_runs import (
-    ROOT,
     classifier_command,
     refusal,
     run,
@@ -153,12 +152,3 @@ def test_a_wrong_option_is_said_with_the_way_out(
     noise_iemocap, tmp_path, option, hint
 ):
     assert hint in refusal(command_of(noise_iemocap, tmp_path, **option))
-
-
-def test_the_literal_command_without_the_corpus_says_what_to_do(tmp_path):
-    script = str(ROOT / "recipes/IEMOCAP/train.py")
-    literal = [sys.executable, script, str(ROOT / "hparams" / HPARAMS)]
-    result = run(literal, cwd=tmp_path)
-    assert result.returncode == 1 and "Traceback" not in result.stdout
-    assert "data/IEMOCAP" in result.stdout
-    assert "--data_folder" in result.stdout

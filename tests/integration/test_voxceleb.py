@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from tests.integration.recipe_runs import (
-    ROOT,
     TORCHRUN,
     classifier_command,
     final_weights,
@@ -178,15 +177,3 @@ def test_two_processes_train_filter_banks_and_an_unfreezing_encoder(
     for encoder in ("tiny", "fbank"):
         assert (tmp_path / encoder / "inference" / "model.ckpt").is_file()
         assert (tmp_path / encoder / "predictions_test.csv").is_file()
-
-
-@pytest.mark.parametrize("hparams", [IDENTIFICATION, VERIFICATION])
-def test_the_literal_command_without_the_corpus_says_what_to_do(
-    hparams, tmp_path
-):
-    script = str(ROOT / "recipes/VoxCeleb/train.py")
-    literal = [sys.executable, script, str(ROOT / "hparams" / hparams)]
-    result = run(literal, cwd=tmp_path)
-    assert result.returncode == 1 and "Traceback" not in result.stdout
-    assert "data/VoxCeleb" in result.stdout
-    assert "--data_folder" in result.stdout
