@@ -23,22 +23,26 @@ from d2v_sb.utterances import utterance_dataset
 
 logger = logging.getLogger(__name__)
 
+LAST = "update"  # the checkpoint with the most of them
+
 
 class ClassificationBrain(FineTuningBrain):
     """Trains an ``UtteranceClassifier`` and measures its accuracies.
 
     Besides ``FineTuningBrain``'s it takes from the hparams `model`, `labels`,
     `label_column`, `criterion`, `crops`, `class_balance`, `large_margin`,
-    `augment`, `best_by`, `output_folder` and `inference_folder`. The checkpoint
-    that is best on dev by `best_by`, one of ``MEASURES``, is the best.
+    `augment`, `best_by`, `output_folder` and `inference_folder`. The best
+    checkpoint is the one with the highest `best_by`: one of ``MEASURES`` on
+    dev, or ``LAST``.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if self.hparams.best_by not in MEASURES:
+        known = [*MEASURES, LAST]
+        if self.hparams.best_by not in known:
             raise UserError(
                 f"--best_by {self.hparams.best_by}: it is one of "
-                f"{', '.join(MEASURES)}"
+                f"{', '.join(known)}"
             )
 
     # Data
@@ -152,11 +156,10 @@ class ClassificationBrain(FineTuningBrain):
             self.hparams.train_logger.log_stats(
                 meta, train_stats=self.train_stats, valid_stats=self.stats
             )
-            best_by = self.hparams.best_by
             self.checkpointer.save_and_keep_only(
-                meta={best_by: values[best_by], "update": self.optimizer_step},
+                meta={**values, LAST: self.optimizer_step},
                 num_to_keep=1,
-                max_keys=[best_by],
+                max_keys=[self.hparams.best_by],
             )
 
     def on_fit_start(self):

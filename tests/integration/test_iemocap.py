@@ -143,7 +143,7 @@ def test_a_csv_is_all_that_another_corpus_needs(noise_iemocap, tmp_path):
         ({"fold": "session9"}, "the protocol has session1, session2, session3"),
         ({"corpus": "emovo"}, "crema_d"),
         ({"protocol": "loso"}, "session"),
-        ({"best_by": "WAR"}, "one of WA, UA, F1"),
+        ({"best_by": "WAR"}, "one of WA, UA, F1, update"),
         ({"class_balance": "yes"}, "none, weights, sampling"),
         ({"head": "lstm"}, "mean, statistics, attentive"),
     ],
