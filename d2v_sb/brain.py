@@ -13,6 +13,7 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.sampler import DynamicBatchSampler
+from torch.nn.parallel import DistributedDataParallel
 
 from d2v_sb.errors import UserError
 from d2v_sb.presets import SAMPLE_RATE
@@ -192,6 +193,18 @@ class UpdateBrain(sb.Brain):
             collate_fn=collate_fn,
             pin_memory=self.device_type == "cuda",
         )
+
+    def _wrap_distributed(self):
+        """On a CPU without SpeechBrain's conversion of batch normalisation to
+        that over all processes, which is for GPUs alone."""
+        if not self.distributed_launch or self.device_type != "cpu":
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.modules[name] = DistributedDataParallel(
+                    module, find_unused_parameters=self.find_unused_parameters
+                )
 
     # Steps
 

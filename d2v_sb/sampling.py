@@ -107,6 +107,11 @@ class UpdateBatchSampler(Sampler):
     def __len__(self):
         return self.num_batches
 
+    def _is_over(self, wanted, begin):
+        """Whether a pass lies before the place that is looked for: it is then
+        not made, which takes long of a large corpus."""
+        return 0 < len(self.batches) <= wanted - begin
+
     def __iter__(self):
         W = self.num_processes
         first = (self.epoch - self.origin) * self.num_batches * W + self.rank
@@ -115,6 +120,10 @@ class UpdateBatchSampler(Sampler):
         drawn = 0
         while drawn < self.num_batches:
             self.batches.set_epoch(number)
+            if self._is_over(wanted, begin):
+                begin += len(self.batches)
+                number += 1
+                continue
             # Iterating to the very end would make the pass anew.
             batches = list(islice(self.batches, len(self.batches)))
             if not batches:

@@ -96,10 +96,9 @@ class UtteranceDataset(DynamicItemDataset):
     48000)]`` its first three seconds at 16 kHz, repeated where it is shorter.
     """
 
-    def __init__(self, data, *args, **kwargs):
-        # The pipeline asks for its inputs' names beforehand.
-        data = {name: {**row, "crop": None} for name, row in data.items()}
-        super().__init__(data, *args, **kwargs)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pipeline.add_static_keys(["crop"])
 
     def __getitem__(self, index):
         crop = index if isinstance(index, Crop) else None
@@ -242,10 +241,7 @@ def class_weights(train_csv, labels, column, balance="weights"):
     >>> class_weights(path, Labels(path, "label"), "label")
     tensor([2.0000, 0.6667])
     """
-    if balance not in BALANCES:
-        raise UserError(
-            f"--class_balance {balance}: it is one of {', '.join(BALANCES)}"
-        )
+    check_balance(balance)
     if balance != "weights":
         return None
     rows = read_csv(train_csv).data.values()
@@ -253,6 +249,14 @@ def class_weights(train_csv, labels, column, balance="weights"):
     total = sum(counts.values())
     weights = [total / len(counts) / counts[name] for name in labels.names]
     return torch.tensor(weights)
+
+
+def check_balance(balance):
+    """Raises a ``UserError`` for a way to balance that there is not."""
+    if balance not in BALANCES:
+        raise UserError(
+            f"--class_balance {balance}: it is one of {', '.join(BALANCES)}"
+        )
 
 
 def _some(names):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import soundfile
 import torch
 
-from d2v_sb.audio_files import examine
+from d2v_sb.audio_files import MIN_SECONDS, examine
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.pretraining.audio import read_crop
@@ -64,7 +64,7 @@ def classify_windows(
     DataError
         If the file can not be read or is too short.
     UserError
-        If a length is not positive.
+        If a length is not positive, or a window too short for a frame.
 
     Example
     -------
@@ -82,10 +82,12 @@ def classify_windows(
     0.0 4.0 {'sad': 0.5, 'hap': 0.5}
     1.0 5.0 {'sad': 0.5, 'hap': 0.5}
     """
-    if not (window_seconds > 0 and hop_seconds > 0 and batch_size > 0):
+    good = window_seconds >= MIN_SECONDS and hop_seconds > 0 and batch_size > 0
+    if not good:
         raise UserError(
-            "window_seconds, hop_seconds and batch_size must be positive, got "
-            f"{window_seconds}, {hop_seconds} and {batch_size}"
+            f"window_seconds must be {MIN_SECONDS} or more, hop_seconds and "
+            f"batch_size positive; got {window_seconds}, {hop_seconds} and "
+            f"{batch_size}"
         )
     _, fault = examine("", path)
     if fault is not None and not fault.convertible:

@@ -5,6 +5,7 @@ Authors
 """
 
 import logging
+import math
 import random
 from pathlib import Path
 
@@ -18,19 +19,27 @@ from d2v_sb.finetuning.base import FineTuningBrain
 from d2v_sb.manifest import write_rows
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.scoring.accuracy import confusion
-from d2v_sb.scoring.predictions import COLUMNS, MEASURES, measures, report
-from d2v_sb.utterances import utterance_dataset
+from d2v_sb.scoring.predictions import (
+    COLUMNS,
+    MEASURES,
+    MOST_CLASSES,
+    measures,
+    report,
+)
+from d2v_sb.utterances import check_balance, utterance_dataset
 
 logger = logging.getLogger(__name__)
 
 LAST = "update"  # the checkpoint with the most of them
+# PyTorch's message where a batch is one utterance.
+OF_BATCH_NORM = "more than 1 value per channel"
 
 
 class ClassificationBrain(FineTuningBrain):
     """Trains an ``UtteranceClassifier`` and measures its accuracies.
 
     Besides ``FineTuningBrain``'s it takes from the hparams `model`, `labels`,
-    `label_column`, `criterion`, `crops`, `class_balance`, `large_margin`,
+    `label_column`, `criterion`, `crops`, `class_balance`, `large_margin_stage`,
     `augment`, `best_by`, `output_folder` and `inference_folder`. The best
     checkpoint is the one with the highest `best_by`: one of ``MEASURES`` on
     dev, or ``LAST``.
@@ -44,6 +53,8 @@ class ClassificationBrain(FineTuningBrain):
                 f"--best_by {self.hparams.best_by}: it is one of "
                 f"{', '.join(known)}"
             )
+        check_balance(self.hparams.class_balance)
+        self.margin_is_large = False
 
     # Data
 
@@ -85,26 +96,31 @@ class ClassificationBrain(FineTuningBrain):
         try:
             return self.modules.model(wavs, wav_lens)
         except ValueError as error:
-            if stage != sb.Stage.TRAIN or len(wavs) > 1:
+            if OF_BATCH_NORM not in str(error):
                 raise
             raise UserError(
                 f"a head that normalises over a batch can not learn from one "
                 f"crop, of {wavs.shape[1] / SAMPLE_RATE:.1f} s: lower "
                 "--crop_seconds or raise --gpu_batch_seconds and "
-                f"--batch_seconds, so that two fit ({error})"
+                "--batch_seconds, so that two fit"
             ) from error
 
     def compute_objectives(self, outputs, batch, stage):
         """The loss; outside training also what was predicted."""
         targets = batch.encoded.data.to(self.device)
         if stage != sb.Stage.TRAIN:
-            log_probs = self.hparams.criterion.scale * outputs[:, 0]
-            best, classes = log_probs.log_softmax(dim=-1).max(dim=-1)
+            logits = self.hparams.criterion.scale * outputs[:, 0]
             self.ids += batch.id
             self.speakers += batch.spk_id
             self.targets += targets.flatten().tolist()
-            self.predictions += classes.tolist()
-            self.posteriors += best.exp().tolist()
+            self.predictions += logits.argmax(dim=-1).tolist()
+            posteriors = logits.softmax(dim=-1)
+            if len(self.hparams.labels) > MOST_CLASSES:  # the best one's alone
+                posteriors = posteriors.amax(dim=-1, keepdim=True)
+            self.posteriors += [
+                [round(value, 6) for value in row]
+                for row in posteriors.tolist()
+            ]
         elif self.hparams.augment is not None:
             targets = self.hparams.augment.replicate_labels(targets)
         return self.hparams.criterion(outputs, targets)
@@ -115,23 +131,29 @@ class ClassificationBrain(FineTuningBrain):
         if stage != sb.Stage.TRAIN:
             self.ids, self.speakers, self.targets = [], [], []
             self.predictions, self.posteriors = [], []
-        elif self.hparams.large_margin is not None:
-            self._widen_margin(self.hparams.large_margin, epoch)
+        elif epoch >= self.large_margin_epoch and not self.margin_is_large:
+            self._widen_margin(self.hparams.large_margin_stage)
 
-    def _widen_margin(self, large_margin, epoch):
-        first = large_margin.first_epoch(
+    @property
+    def large_margin_epoch(self):
+        """The epoch from which on the margin is large."""
+        stage = self.hparams.large_margin_stage
+        if stage is None:
+            return math.inf
+        return stage.first_epoch(
             int(self.hparams.number_of_updates), self.validate_interval
         )
-        if epoch < first or self.train_sampler.origin == first > 1:
-            return
+
+    def _widen_margin(self, stage):
         logger.info(
             "a margin of %g from now on, crops of up to %g s",
-            large_margin.margin,
-            large_margin.crops.high,
+            stage.margin,
+            stage.crops.high,
         )
-        self.hparams.criterion.margin = large_margin.margin
-        self.train_sampler.batches.crops = large_margin.crops
-        self.train_sampler.begin_anew(first)
+        self.hparams.criterion.margin = stage.margin
+        self.train_sampler.batches.crops = stage.crops
+        self.train_sampler.begin_anew(self.large_margin_epoch)
+        self.margin_is_large = True
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs, and after validation saves."""
@@ -167,12 +189,18 @@ class ClassificationBrain(FineTuningBrain):
         hparams = self.hparams
         folder_text(hparams.model, len(hparams.labels), hparams.criterion.scale)
         super().on_fit_start()
+        if self.large_margin_epoch < math.inf:
+            logger.info(
+                "the margin is large from update %d on",
+                (self.large_margin_epoch - 1) * self.validate_interval,
+            )
 
     # After training
 
     def test(self, name, dataset):
         """Tests the best checkpoint and writes ``predictions_<name>.csv``,
-        its measures as ``.json`` and the confusion matrix as ``.confusion.png``.
+        its measures as ``.json`` and, of few classes, the confusion matrix as
+        ``.confusion.png`` and ``posteriors_<name>.csv``.
 
         Arguments
         ---------
@@ -196,11 +224,23 @@ class ClassificationBrain(FineTuningBrain):
             rows = sorted(self._predictions(), key=lambda row: row["ID"])
             write_rows(f"{stem}.csv", rows, COLUMNS)
             report(rows, stem)
+            self._write_posteriors(stem.with_name(f"posteriors_{name}.csv"))
         return self.stats
+
+    def _write_posteriors(self, path):
+        names = self.hparams.labels.names
+        if len(names) > MOST_CLASSES:
+            return
+        rows = [
+            {"ID": id_, **dict(zip(names, row, strict=True))}
+            for id_, row in zip(self.ids, self.posteriors, strict=True)
+        ]
+        rows.sort(key=lambda row: row["ID"])
+        write_rows(path, rows, ["ID", *names])
 
     def _predictions(self):
         names = self.hparams.labels.names
-        for id_, speaker, target, predicted, posterior in zip(
+        for id_, speaker, target, predicted, posteriors in zip(
             self.ids,
             self.speakers,
             self.targets,
@@ -213,7 +253,7 @@ class ClassificationBrain(FineTuningBrain):
                 "spk_id": speaker,
                 "label": names[target],
                 "predicted": names[predicted],
-                "posterior": round(posterior, 6),
+                "posterior": max(posteriors),
             }
 
     def export(self):

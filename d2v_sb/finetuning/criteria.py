@@ -93,7 +93,8 @@ class LargeMargin:
     Arguments
     ---------
     updates : int
-        How many; 0 for none.
+        How many; 0 for none. It begins with the validation before them, so
+        that there are at least so many.
     margin : float
         Of ``AngularMargin``.
     crops : Crops
@@ -102,7 +103,7 @@ class LargeMargin:
     Example
     -------
     >>> LargeMargin(300, 0.5, None).first_epoch(1000, 200)
-    5
+    4
     """
 
     def __init__(self, updates, margin, crops):
@@ -129,4 +130,4 @@ class LargeMargin:
         if not self.updates:
             return math.inf
         before = max(0, number_of_updates - self.updates)
-        return math.ceil(before / validate_interval) + 1
+        return before // validate_interval + 1

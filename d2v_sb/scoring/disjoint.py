@@ -5,7 +5,7 @@ Authors
 """
 
 from d2v_sb.errors import DataError
-from d2v_sb.scoring.trials import SHOWN, key_of, speakers_of
+from d2v_sb.scoring.trials import SHOWN, speakers_of
 
 
 def check_cohort(path, speakers, trials):
@@ -38,7 +38,7 @@ def check_cohort(path, speakers, trials):
 
 
 def check_calibration_trials(path, calibration_trials, trials):
-    """Makes sure that nothing is calibrated on a trial it is reported on.
+    """Makes sure that nothing is calibrated on speakers it is reported on.
 
     Arguments
     ---------
@@ -50,20 +50,17 @@ def check_calibration_trials(path, calibration_trials, trials):
     Raises
     ------
     DataError
-        If a trial is in both, its sides exchanged or not.
+        If they share speakers.
 
     Example
     -------
     >>> check_calibration_trials("held_out.txt", [], [])
     """
-    pairs = [
-        {tuple(sorted(map(key_of, trial[1:]))) for trial in some}
-        for some in (calibration_trials, trials)
-    ]
     _raise_if_common(
-        [" ".join(pair) for pair in sorted(pairs[0] & pairs[1])],
-        f"{path}: trials to calibrate on are among those that are reported. "
-        "Take trials of other speakers, such as the training speakers",
+        sorted(speakers_of(calibration_trials) & speakers_of(trials)),
+        f"{path}: speakers of the trials to calibrate on are in those that are "
+        "reported. Take trials of other speakers, such as the training "
+        "speakers",
     )
 
 

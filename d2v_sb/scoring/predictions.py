@@ -69,7 +69,9 @@ def measure_predictions(rows):
     dict
         ``utterances``, ``speakers``, ``classes``, ``confusion`` (true classes
         in rows), and for each of ``MEASURES`` its percentage and, where there
-        are several speakers, [low, high] as ``<measure>_interval``.
+        are several speakers, [low, high] as ``<measure>_interval``. Where each
+        speaker is a class, F1 has none: a speaker who is drawn twice brings
+        her own hits twice, but not what others are taken for her.
 
     Example
     -------
@@ -103,16 +105,17 @@ def measure_predictions(rows):
             return np.array(list(measures(drawn).values()))
 
         low, high = group_interval(all_measures, targets, guesses, speakers)
-        for name, *limits in zip(
-            MEASURES, low.tolist(), high.tolist(), strict=True
-        ):
-            result[f"{name}_interval"] = limits
+        limits = zip(MEASURES, low.tolist(), high.tolist(), strict=True)
+        for name, *interval in limits:
+            result[f"{name}_interval"] = interval
+        if len(set(zip(speakers, labels))) == result["speakers"]:
+            del result["F1_interval"]
     return result
 
 
 def report(rows, stem):
-    """Measures predictions and writes ``<stem>.json`` and the confusion matrix
-    as ``<stem>.confusion.png``, if it has few enough classes.
+    """Measures predictions and writes ``<stem>.json`` and, of few classes, the
+    confusion matrix, there and as ``<stem>.confusion.png``.
 
     Arguments
     ---------
@@ -127,9 +130,11 @@ def report(rows, stem):
         As of ``measure_predictions``.
     """
     result = measure_predictions(rows)
-    write_json(f"{stem}.json", result)
     if len(result["classes"]) > MOST_CLASSES:
+        del result["classes"], result["confusion"]
+        write_json(f"{stem}.json", result)
         return result
+    write_json(f"{stem}.json", result)
     if find_spec("matplotlib") is None:
         logger.info("no picture of the confusion matrix: no matplotlib")
         return result

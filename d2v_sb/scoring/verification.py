@@ -65,7 +65,7 @@ class Verification:
         ratios of them.
     eer : Measure
         Equal error rate, from 0 to 1.
-    min_dcf_01, min_dcf_05 : Measure
+    min_dcf_001, min_dcf_005 : Measure
         Least normalised detection costs, targets having the prior probability
         0.01 and 0.05, errors of either kind costing the same.
     cllr : Measure, optional
@@ -78,16 +78,16 @@ class Verification:
     num_speakers: int
     scores: str
     eer: Measure
-    min_dcf_01: Measure
-    min_dcf_05: Measure
+    min_dcf_001: Measure
+    min_dcf_005: Measure
     cllr: Measure | None = None
 
     def __str__(self):
         eer = self.eer
         text = (
             f"{self.name}: EER {100 * eer.value:.2f} % ({100 * eer.low:.2f} "
-            f"to {100 * eer.high:.2f}), minDCF(0.01) {self.min_dcf_01}, "
-            f"minDCF(0.05) {self.min_dcf_05}"
+            f"to {100 * eer.high:.2f}), minDCF(0.01) {self.min_dcf_001}, "
+            f"minDCF(0.05) {self.min_dcf_005}"
         )
         if self.cllr is not None:
             text += f", Cllr {self.cllr}"

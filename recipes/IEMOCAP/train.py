@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 import speechbrain as sb
+from emotion_fold_files import find_folds
 from hyperpyyaml import load_hyperpyyaml
 from iemocap_prepare import prepare_emotion
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
@@ -42,12 +43,20 @@ def main(arguments):
     folds = prepare(plain)
     for fold in folds:
         run_fold(hparams_file, run_opts, overrides, fold, plain)
-    folder = Path(plain["output_folder"])
-    run_on_main(summarise_folds, args=[folder, folds])
+    if plain["fold"] is None:
+        folder = Path(plain["output_folder"])
+        run_on_main(summarise_folds, args=[folder, folds])
 
 
 def prepare(hparams):
     """Names of the folds to run; the corpus is listed on the main process."""
+    # Jobs of single folds that run beside each other do not disturb a
+    # preparation that is done.
+    wanted = hparams["fold"]
+    if wanted is not None and wanted in find_folds(
+        Path(hparams["output_folder"])
+    ):
+        return [wanted]
     classes = hparams["classes"]
     options = {
         "data_folder": hparams["data_folder"],
@@ -63,13 +72,11 @@ def prepare(hparams):
     }
     run_on_main(prepare_emotion, kwargs=options)
     folds = prepare_emotion(**{**options, "skip_prep": True})
-    if hparams["fold"] is None:
+    if wanted is None:
         return folds
-    if hparams["fold"] not in folds:
-        raise UserError(
-            f"--fold {hparams['fold']}: the protocol has {', '.join(folds)}"
-        )
-    return [hparams["fold"]]
+    if wanted not in folds:
+        raise UserError(f"--fold {wanted}: the protocol has {', '.join(folds)}")
+    return [wanted]
 
 
 def run_fold(hparams_file, run_opts, overrides, fold, plain):
@@ -83,8 +90,8 @@ def run_fold(hparams_file, run_opts, overrides, fold, plain):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    brain = train_classifier(hparams, run_opts, folder)
-    brain.test("test", split_dataset(hparams, folder / "test.csv"))
+    test = split_dataset(hparams, folder / "test.csv")
+    train_classifier(hparams, run_opts, folder).test("test", test)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,11 @@ from pathlib import Path
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    run_on_main,
+)
 from verify import main as verify
 from voxceleb_prepare import prepare_voxceleb
 
@@ -54,11 +58,16 @@ def main(arguments):
         overrides=overrides,
     )
     folder = Path(hparams["output_folder"])
-    brain = train_classifier(hparams, run_opts, folder)
+    test = None
     if hparams["split_file"]:
-        brain.test("test", split_dataset(hparams, folder / "test.csv"))
-    if as_list(hparams["trials"]):
-        run_on_main(test_trials, args=[hparams, brain.device])
+        test = split_dataset(hparams, folder / "test.csv")
+    brain = train_classifier(hparams, run_opts, folder)
+    if test is not None:
+        brain.test("test", test)
+    # No process waits for it: of large lists it may take longer than they do
+    # before they give up.
+    if as_list(hparams["trials"]) and if_main_process():
+        test_trials(hparams, brain.device)
 
 
 def prepare(hparams):
@@ -85,10 +94,14 @@ def test_trials(hparams, device):
         *("--output_folder", str(folder / "trials")),
         *("--device", str(device)),
         *("--batch_seconds", str(hparams["gpu_batch_seconds"])),
+        *("--clips", str(folder / "trials.csv")),
     ]
     if hparams["snorm_top"]:
-        cohort = ("--cohort", str(folder / "train.csv"))
-        command += [*cohort, "--top", str(hparams["snorm_top"])]
+        command += [
+            *("--cohort", str(folder / "train.csv")),
+            *("--cohort_clips", str(hparams["snorm_clips"])),
+            *("--top", str(hparams["snorm_top"])),
+        ]
     verify(command)
 
 

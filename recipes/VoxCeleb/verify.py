@@ -21,6 +21,7 @@ Authors
 import argparse
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
@@ -37,69 +38,39 @@ from d2v_sb.scoring.embeddings import BATCH_SECONDS
 from d2v_sb.scoring.normalisation import TOP, speaker_means
 from d2v_sb.scoring.trials import check_trials, keys_of, read_trials
 from d2v_sb.scoring.verification import labels_of, score_trials
+from d2v_sb.train_dev import share_of
+
+COHORT_CLIPS = 10
+
+
+class Task(NamedTuple):
+    """What is to be scored, all of it checked."""
+
+    lists: dict  # trials by the name of their list
+    held_out: list  # trials to calibrate on
+    speakers: dict  # of the cohort's clips, by key
+    files: dict  # paths of all clips, by key
 
 
 def main(argv=None):
     """All is checked before anything is embedded; then a line a list, and a
     second one where there is a cohort."""
     arguments = parse(argv)
-    output_folder = Path(arguments.output_folder)
     identity = folder_identity(arguments.model_folder)
-    lists = read_lists(arguments.trials, arguments.data_folder)
-    trials = [trial for some in lists.values() for trial in some]
-    held_out = []
-    if arguments.calibration_trials:
-        path = find_list(arguments.calibration_trials, arguments.data_folder)
-        held_out = read_trials(path)
-        check_calibration_trials(path, held_out, trials)
-    speakers = {}
-    if arguments.cohort:
-        rows = list(stream_rows(arguments.cohort, COLUMNS))
-        speakers = {row["ID"]: row["spk_id"] for row in rows}
-        check_cohort(arguments.cohort, speakers.values(), trials + held_out)
-    clips = find_clips(arguments.data_folder)
-    missing_path = output_folder / "missing.txt"
-    names = ", ".join([*lists, *filter(None, [arguments.calibration_trials])])
-    check_trials(names, trials + held_out, clips, missing_path)
-    files = {key: clips[key] for key in keys_of(trials + held_out)}
-    if arguments.cohort:
-        files |= {row["ID"]: row["wav"] for row in rows}
-    check_endings(files)
-
     check_device(arguments.device)
+    task = read_task(arguments)
     model = SpeakerRecognition.from_hparams(
         source=str(arguments.model_folder),
         run_opts={"device": arguments.device},
     )
     embeddings = embed(
         model,
-        files,
-        output_folder / "embeddings.safetensors",
+        task.files,
+        arguments.output_folder / "embeddings.safetensors",
         identity,
         arguments.batch_seconds,
     )
-    systems = {"": {}}
-    if speakers:
-        of_cohort = torch.stack([embeddings[key] for key in speakers])
-        cohort = speaker_means(of_cohort, list(speakers.values()))
-        systems["_snorm"] = {"cohort": cohort, "top": arguments.top}
-    for suffix, options in systems.items():
-        calibration = None
-        if held_out:
-            scores = score_trials(held_out, embeddings, **options)
-            calibration = Calibration.fit(scores, labels_of(held_out))
-            calibration.save(output_folder / f"calibration{suffix}.json")
-        for name, some in lists.items():
-            result = verify(
-                name + suffix,
-                some,
-                embeddings,
-                output_folder,
-                calibration=calibration,
-                num_resamples=arguments.num_resamples,
-                **options,
-            )
-            print(result, flush=True)
+    score(task, embeddings, arguments)
 
 
 def parse(argv=None):
@@ -108,14 +79,94 @@ def parse(argv=None):
     parser.add_argument("model_folder")
     parser.add_argument("--data_folder", type=Path, required=True)
     parser.add_argument("--trials", nargs="+", required=True)
-    parser.add_argument("--output_folder", required=True)
+    parser.add_argument("--output_folder", type=Path, required=True)
+    parser.add_argument(
+        "--clips",
+        help="CSV of the trials' clips, such as trials.csv of a training run; "
+        "without it they are looked for in the data folder",
+    )
     parser.add_argument("--cohort", help="CSV of clips of other speakers")
+    parser.add_argument(
+        "--cohort_clips",
+        type=int,
+        default=COHORT_CLIPS,
+        help="of each speaker",
+    )
     parser.add_argument("--top", type=int, default=TOP)
     parser.add_argument("--calibration_trials")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch_seconds", type=float, default=BATCH_SECONDS)
     parser.add_argument("--num_resamples", type=int, default=NUM_RESAMPLES)
     return parser.parse_args(argv)
+
+
+def read_task(arguments):
+    """Reads lists and finds clips, and raises a ``UserError`` that says all
+    that is wrong with them."""
+    lists = read_lists(arguments.trials, arguments.data_folder)
+    trials = [trial for some in lists.values() for trial in some]
+    held_out = []
+    if arguments.calibration_trials:
+        path = find_list(arguments.calibration_trials, arguments.data_folder)
+        held_out = read_trials(path)
+        check_calibration_trials(path, held_out, trials)
+    cohort = []
+    if arguments.cohort:
+        rows = list(stream_rows(arguments.cohort, COLUMNS))
+        speakers = {row["spk_id"] for row in rows}
+        check_cohort(arguments.cohort, speakers, trials + held_out)
+        cohort = some_of_each(rows, arguments.cohort_clips)
+    if arguments.clips:
+        rows = stream_rows(arguments.clips, COLUMNS)
+        clips = {row["ID"]: row["wav"] for row in rows}
+    else:
+        clips = find_clips(arguments.data_folder)
+    names = ", ".join([*lists, *filter(None, [arguments.calibration_trials])])
+    missing_path = arguments.output_folder / "missing.txt"
+    check_trials(names, trials + held_out, clips, missing_path)
+    files = {key: clips[key] for key in keys_of(trials + held_out)}
+    files |= {row["ID"]: row["wav"] for row in cohort}
+    check_endings(files)
+    speakers = {row["ID"]: row["spk_id"] for row in cohort}
+    return Task(lists, held_out, speakers, files)
+
+
+def some_of_each(rows, num):
+    """Clips of each speaker, so many at most: of millions a mean gains
+    nothing. Which, follows from a hash of their names."""
+    clips = {}
+    for row in sorted(rows, key=share_of):
+        own = clips.setdefault(row["spk_id"], [])
+        if len(own) < num:
+            own.append(row)
+    return [row for own in clips.values() for row in own]
+
+
+def score(task, embeddings, arguments):
+    """Scores each list by cosine, and normalised where there is a cohort."""
+    systems = {"": {}}
+    if task.speakers:
+        of_cohort = torch.stack([embeddings[key] for key in task.speakers])
+        cohort = speaker_means(of_cohort, list(task.speakers.values()))
+        systems["_snorm"] = {"cohort": cohort, "top": arguments.top}
+    for suffix, options in systems.items():
+        calibration = None
+        if task.held_out:
+            scores = score_trials(task.held_out, embeddings, **options)
+            calibration = Calibration.fit(scores, labels_of(task.held_out))
+            path = arguments.output_folder / f"calibration{suffix}.json"
+            calibration.save(path)
+        for name, some in task.lists.items():
+            result = verify(
+                name + suffix,
+                some,
+                embeddings,
+                arguments.output_folder,
+                calibration=calibration,
+                num_resamples=arguments.num_resamples,
+                **options,
+            )
+            print(result, flush=True)
 
 
 def read_lists(names, data_folder):

@@ -76,7 +76,8 @@ def prepare_voxceleb(
         ``flac`` in the data folder.
     on_bad_audio : str
         What to do about clips that can not be used as they are: ``error``,
-        ``drop`` or ``convert`` (see ``d2v_sb.audio_files.ON_BAD_AUDIO``).
+        ``drop`` or ``convert`` (see ``d2v_sb.audio_files.ON_BAD_AUDIO``). Clips
+        of trials are never dropped: they are an error then.
     num_workers : int, optional
         Threads that open audio files.
     skip_prep : bool
@@ -135,7 +136,10 @@ def prepare_voxceleb(
     for name, keys in splits.items():
         rows, bad = list_split(keys, clips, faults, speakers)
         path = save_folder / f"{name}.csv"
-        make_manifest(path, rows, COLUMNS, bad, on_bad_audio, num_workers)
+        choice = on_bad_audio
+        if name == "trials" and choice == "drop":
+            choice = "error"  # a trial can not be left out
+        make_manifest(path, rows, COLUMNS, bad, choice, num_workers)
         if name == "train":
             speakers = {row["spk_id"] for row in stream_rows(path, COLUMNS)}
 

@@ -249,7 +249,7 @@ def test_a_classifiers_file_builds_what_it_describes(path, tmp_path):
     assert 0 < frozen < updates / 2
     if "verification" in path.stem:
         interval = hparams["validate_interval_updates"]
-        first = hparams["large_margin"].first_epoch(updates, interval)
+        first = hparams["large_margin_stage"].first_epoch(updates, interval)
         assert frozen < (first - 1) * interval == updates * 0.9
     # 5 / 45 / 50 %.
     optimizer = hparams["opt_class"](model.parameters())
@@ -269,7 +269,7 @@ def test_classifiers_files_have_the_same_shape():
         }
         for path in CLASSIFIERS
     ]
-    own = {"criterion", "classifier", "large_margin"}
+    own = {"criterion", "classifier", "large_margin_stage"}
     for other in tags[1:]:
         for key in (other.keys() & tags[0].keys()) - own:
             assert other[key] == tags[0][key], key

@@ -18,13 +18,17 @@ import sys
 import torch
 from speechbrain.utils import distributed
 
+from d2v_sb.finetuning import ClassificationBrain
 from d2v_sb.pretraining import PretrainingBrain
 
+BRAINS = {b.__name__: b for b in (ClassificationBrain, PretrainingBrain)}
 
-def kill_before(method, number):
+
+def kill_before(method, number, brain="PretrainingBrain"):
     """SIGKILL in the place of the so manieth call of a Brain's method; of two
     processes the second one dies."""
-    original, calls = getattr(PretrainingBrain, method), itertools.count(1)
+    brain = BRAINS[brain]
+    original, calls = getattr(brain, method), itertools.count(1)
 
     def killed(self, *args, **kwargs):
         if next(calls) == number and os.environ.get("RANK", "1") == "1":
@@ -32,7 +36,7 @@ def kill_before(method, number):
             os.kill(os.getpid(), signal.SIGKILL)
         return original(self, *args, **kwargs)
 
-    setattr(PretrainingBrain, method, killed)
+    setattr(brain, method, killed)
 
 
 def keep_weights(folder):
@@ -55,16 +59,7 @@ def never_seed():
     torch.manual_seed = lambda seed: torch.default_generator
 
 
-def keep_batch_norm():
-    """SpeechBrain makes batch normalisation one of all processes, which
-    PyTorch can do on GPUs alone."""
-    torch.nn.SyncBatchNorm.convert_sync_batchnorm = lambda module: module
-
-
-CHANGES = {
-    f.__name__: f
-    for f in (kill_before, keep_weights, never_seed, keep_batch_norm)
-}
+CHANGES = {f.__name__: f for f in (kill_before, keep_weights, never_seed)}
 
 
 def main(jobs):

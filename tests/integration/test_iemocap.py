@@ -71,6 +71,11 @@ def test_one_command_runs_all_folds_and_averages_them(finished):
     assert summary["all"]["utterances"] == 60
     assert summary["all"]["classes"] == ["ang", "hap", "neu", "sad"]
     assert summary["majority"]["UA"] == 25
+    rows = (output / "session1/posteriors_test.csv").read_text().splitlines()
+    assert rows[0] == "ID,ang,hap,neu,sad" and len(rows) == 21
+    for row in rows[1:]:
+        values = [float(value) for value in row.split(",")[1:]]
+        assert sum(values) == pytest.approx(1, abs=1e-5)
     assert (output / "all.confusion.png").is_file()
     assert "mean of 3 folds: WA" in log
 
@@ -108,9 +113,18 @@ def test_another_protocol_head_and_classes_are_options(noise_iemocap, tmp_path):
         validate_interval_updates=2,
     )
     assert run(command).returncode == 0
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    assert list(summary["folds"]) == ["Ses02M"]
-    assert summary["all"]["classes"] == ["ang", "exc", "hap", "neu", "sad"]
+    path = tmp_path / "Ses02M/posteriors_test.csv"
+    assert path.read_text().startswith("ID,ang,exc,hap,neu,sad\n")
+    assert (tmp_path / "Ses02M/predictions_test.confusion.png").is_file()
+    # One fold is no summary, and another job finds it prepared.
+    assert not (tmp_path / "summary.json").exists()
+    before = (tmp_path / "all.csv").stat()
+    (noise_iemocap / "Session1/dialog").rename(noise_iemocap / "moved")
+    try:
+        assert run(command).returncode == 0
+    finally:
+        (noise_iemocap / "moved").rename(noise_iemocap / "Session1/dialog")
+    assert (tmp_path / "all.csv").stat() == before
 
 
 def test_a_csv_is_all_that_another_corpus_needs(noise_iemocap, tmp_path):

@@ -48,9 +48,11 @@ def test_class_weights_and_smoothing_are_pytorchs():
 
 
 @pytest.mark.parametrize(
-    "updates, first", [(0, math.inf), (300, 5), (200, 5), (201, 5), (2000, 1)]
+    "updates, first",
+    [(0, math.inf), (300, 4), (200, 5), (201, 4), (50, 5), (2000, 1)],
 )
 def test_the_large_margin_begins_with_an_epoch(updates, first):
-    """1,000 updates in epochs of 200: never more updates of it than asked."""
+    """1,000 updates in epochs of 200: never fewer updates than asked for."""
     epoch = LargeMargin(updates, 0.5, None).first_epoch(1000, 200)
     assert epoch == first
+    assert updates == 0 or 1000 - 200 * (epoch - 1) >= min(updates, 1000)

@@ -59,6 +59,31 @@ def test_measures_are_scikit_learns():
     assert abs(result["UA"] - accuracy) > 1
 
 
+def test_intervals_hold_what_they_are_of_where_speakers_are_classes():
+    """F1 of resampled speakers is too high then: it has none."""
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(400):
+        speaker = f"s{i % 40}"
+        guess = speaker if random.random() < 0.7 else f"s{random.integers(40)}"
+        rows.append({"spk_id": speaker, "label": speaker, "predicted": guess})
+    result = measure_predictions(rows)
+    for name in ("WA", "UA"):
+        low, high = result[f"{name}_interval"]
+        assert low < result[name] < high
+    assert "F1_interval" not in result
+
+
+def test_of_many_classes_there_is_no_matrix(tmp_path):
+    rows = [
+        {"spk_id": f"s{i}", "label": f"s{i}", "predicted": "s0"}
+        for i in range(40)
+    ]
+    result = report(rows, tmp_path / "test")
+    assert "confusion" not in result and result["WA"] == 2.5
+    assert [path.name for path in tmp_path.iterdir()] == ["test.json"]
+
+
 def test_one_speaker_has_no_interval():
     rows = [{**row, "spk_id": "s"} for row in predictions(20)]
     assert "WA_interval" not in measure_predictions(rows)

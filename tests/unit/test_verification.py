@@ -86,11 +86,11 @@ def test_result_is_that_of_the_scores_and_is_written(tmp_path):
     assert read == trials
     labels = labels_of(trials)
     assert result.eer.value == equal_error_rate(scores, labels)
-    assert result.min_dcf_01.value == min_dcf(scores, labels)
-    assert result.min_dcf_05.value == min_dcf(scores, labels, 0.05)
+    assert result.min_dcf_001.value == min_dcf(scores, labels)
+    assert result.min_dcf_005.value == min_dcf(scores, labels, 0.05)
     assert 0 < result.eer.value < 0.5
-    assert result.min_dcf_01.value > result.min_dcf_05.value
-    for measure in (result.eer, result.min_dcf_01, result.min_dcf_05):
+    assert result.min_dcf_001.value > result.min_dcf_005.value
+    for measure in (result.eer, result.min_dcf_001, result.min_dcf_005):
         assert measure.low < measure.high
     assert result.eer.low <= result.eer.value <= result.eer.high
     assert result.cllr is None
@@ -193,9 +193,10 @@ def test_cohort_and_calibration_must_be_others():
         check_cohort("c.csv", ["s3", "s1", "other"], trials)
     others, _ = draw(0, "o")
     check_calibration_trials("l.txt", others, trials)
-    exchanged = [Trial(trials[0].target, trials[0].test, trials[0].enrol)]
-    with pytest.raises(DataError, match="These are 1: s0/v/0 s0/v/1"):
-        check_calibration_trials("l.txt", others + exchanged, trials)
+    # Other clips of a speaker are no other speaker.
+    again = [Trial(True, "s0/v/7.wav", "s0/w/8.wav")]
+    with pytest.raises(DataError, match="These are 1: s0"):
+        check_calibration_trials("l.txt", others + again, trials)
 
 
 # The command line.
@@ -307,7 +308,7 @@ def test_command_line_refuses_before_it_computes(
     expect("no list absent.txt", "--trials", "absent.txt")
     expect("two lists are called", *ours, tmp_path / "veri_test.txt")
     expect("other: 6 of its", "--trials", tmp_path / "other.txt")
-    expect("among those", *ours, "--calibration_trials", "veri_test.txt")
+    expect("are in those that", *ours, "--calibration_trials", "veri_test.txt")
     expect("is no CSV of ID", *ours, "--cohort", tmp_path / "absent.csv")
     cohort = tmp_path / "cohort.csv"
     cohort.write_text("ID,duration,wav,spk_id\na,1.0,a.wav,id10270\n")

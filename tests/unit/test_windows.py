@@ -79,5 +79,7 @@ def test_other_rates_and_channels_are_converted(classifier, tmp_path):
 def test_bad_files_and_lengths_are_said(classifier, tmp_path):
     with pytest.raises(DataError, match="too short"):
         list(classify_windows(classifier, write(tmp_path / "a.wav", 0.02)))
-    with pytest.raises(UserError, match="must be positive"):
-        list(classify_windows(classifier, tmp_path / "a.wav", 0))
+    for window_seconds in (0, 0.02):
+        with pytest.raises(UserError, match="must be 0.025 or more"):
+            path = tmp_path / "a.wav"
+            list(classify_windows(classifier, path, window_seconds))
