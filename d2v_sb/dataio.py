@@ -38,7 +38,7 @@ def read_audio(path, convert=False):
     Returns
     -------
     torch.Tensor
-        Waveform (N,), float32.
+        Waveform (N,), float32. Of one that is silent the log warns.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def read_audio(path, convert=False):
             " Hz mono is needed. --on_bad_audio convert resamples and mixes to "
             "mono on reading, drop leaves such files out"
         )
+    if not wav.any():
+        logger.warning("%s is silent: all of its samples are 0", path)
     wav = wav.mean(dim=1)
     return wav if rate == SAMPLE_RATE else resample(wav, rate, SAMPLE_RATE)
 

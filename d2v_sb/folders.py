@@ -7,7 +7,7 @@ Authors
 import os
 from pathlib import Path
 
-from d2v_sb.errors import DataError
+from d2v_sb.errors import DataError, UserError
 
 WAY_OUT = (
     "Give the folder that holds the splits with --data_folder, or add "
@@ -64,6 +64,38 @@ def find_split(data_folder, split):
         f"{describe(data_folder)}). {hint}--train_splits, --dev_splits and "
         f"the like say which are used. {WAY_OUT}"
     )
+
+
+def make_output_folder(folder):
+    """Makes the folder of a run's results, before there is any.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    UserError
+        If it can not be made or written to.
+
+    Example
+    -------
+    >>> make_output_folder("/dev/null/results")
+    Traceback (most recent call last):
+    d2v_sb.errors.UserError: --output_folder /dev/null/results can not be ...
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+        reason = "it is not writable"
+    except OSError as error:
+        writable, reason = False, error
+    if not writable:
+        raise UserError(
+            f"--output_folder {folder} can not be written to: {reason}. Choose "
+            "another one"
+        )
 
 
 def subfolders(folder):

@@ -16,6 +16,7 @@ from d2v_sb.classification_folder import export_classifier, folder_text
 from d2v_sb.crop_batches import CropBatches
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.base import FineTuningBrain
+from d2v_sb.finetuning.run_options import check_run_options
 from d2v_sb.manifest import write_rows
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.scoring.accuracy import confusion
@@ -285,19 +286,28 @@ def train_classifier(hparams, run_opts, folder):
     -------
     ClassificationBrain
         With the weights of the best checkpoint.
+
+    Raises
+    ------
+    UserError
+        If the folder has a run with other options.
     """
     folder = Path(folder)
+    checkpointer = hparams["checkpointer"]
+    record = Path(hparams["save_folder"]) / "options.json"
+    begun = checkpointer.find_checkpoint() is not None
+    run_on_main(check_run_options, args=[record, hparams, begun])
     brain = hparams["brain_class"](
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
+        checkpointer=checkpointer,
     )
     train = split_dataset(hparams, folder / "train.csv")
     dev = split_dataset(hparams, folder / "dev.csv")
     brain.fit(brain.epochs(), brain.train_loader(train), brain.eval_loader(dev))
-    hparams["checkpointer"].recover_if_possible(max_key=hparams["best_by"])
+    checkpointer.recover_if_possible(max_key=hparams["best_by"])
     run_on_main(brain.export)
     return brain
 

@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import re
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -179,17 +180,28 @@ def summarise_folds(folder, folds):
         "all": report(together, folder / "all"),
     }
     write_json(folder / "summary.json", summary)
-    for name in ("mean", "majority"):
+    for name, what in (
+        ("mean", "mean"),
+        ("majority", "always the most frequent class, mean"),
+    ):
         values = ", ".join(f"{k} {v:.1f} %" for k, v in summary[name].items())
-        logger.info(f"{name} of {len(folds)} folds: {values}")
+        logger.info(f"{what} of {len(folds)} folds: {values}")
     return summary
 
 
 def write_json(path, value):
     """Writes a JSON file that is there whole or not at all."""
     with replacing(path) as beside:
-        text = json.dumps(value, indent=2) + "\n"
+        text = json.dumps(value, indent=2)
+        # A matrix a row a line.
+        text = (
+            re.sub(r"\[\s+((?:[-\d.]+,\s+)*[-\d.]+)\s+\]", _line, text) + "\n"
+        )
         beside.write_text(text, encoding="utf-8")
+
+
+def _line(numbers):
+    return f"[{' '.join(numbers[1].split())}]"
 
 
 def _most_frequent(csv):

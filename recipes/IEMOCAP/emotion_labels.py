@@ -80,7 +80,9 @@ def map_labels(rows, labels, corpus):
     if len(classes) < 2:
         raise DataError(
             f"{corpus} has utterances of {len(classes)} of the classes of "
-            f"{labels}, where two are the least. It has the labels {there}"
+            f"{labels}, where two are the least. It has the labels {there}: "
+            "--classes null takes them all as they are, and --classes '{label: "
+            "class}' maps some"
         )
     return kept
 

@@ -28,6 +28,7 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from d2v_sb.checkpoints import check_source
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.classification import split_dataset, train_classifier
+from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import given_overrides, read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.scoring.predictions import summarise_folds
@@ -58,6 +59,13 @@ def prepare(hparams):
     ):
         return [wanted]
     classes = hparams["classes"]
+    if not isinstance(classes, (dict, type(None))):
+        raise UserError(
+            f"--classes {classes}: it is a mapping of labels to classes, such "
+            "as '{exc: null}', which is merged into that of the YAML, or null "
+            "for all labels"
+        )
+    run_on_main(make_output_folder, args=[hparams["output_folder"]])
     options = {
         "data_folder": hparams["data_folder"],
         "save_folder": hparams["output_folder"],

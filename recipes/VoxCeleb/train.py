@@ -32,6 +32,7 @@ from voxceleb_prepare import prepare_voxceleb
 from d2v_sb.checkpoints import check_source
 from d2v_sb.errors import UserError
 from d2v_sb.finetuning.classification import split_dataset, train_classifier
+from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.manifest import as_list
@@ -72,6 +73,7 @@ def main(arguments):
 
 def prepare(hparams):
     """Lists the clips as CSV."""
+    make_output_folder(hparams["output_folder"])
     prepare_voxceleb(
         hparams["data_folder"],
         hparams["output_folder"],

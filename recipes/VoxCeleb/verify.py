@@ -30,13 +30,19 @@ from voxceleb_lists import find_list
 from voxceleb_prepare import COLUMNS
 
 from d2v_sb.errors import UserError
+from d2v_sb.folders import make_output_folder
 from d2v_sb.manifest import stream_rows
 from d2v_sb.scoring import Calibration, embed, folder_identity, verify
 from d2v_sb.scoring.bootstrap import NUM_RESAMPLES
 from d2v_sb.scoring.disjoint import check_calibration_trials, check_cohort
 from d2v_sb.scoring.embeddings import BATCH_SECONDS
 from d2v_sb.scoring.normalisation import TOP, speaker_means
-from d2v_sb.scoring.trials import check_trials, keys_of, read_trials
+from d2v_sb.scoring.trials import (
+    check_trials,
+    keys_of,
+    read_trials,
+    speakers_of,
+)
 from d2v_sb.scoring.verification import labels_of, score_trials
 from d2v_sb.train_dev import share_of
 
@@ -56,6 +62,7 @@ def main(argv=None):
     """All is checked before anything is embedded; then a line a list, and a
     second one where there is a cohort."""
     arguments = parse(argv)
+    make_output_folder(arguments.output_folder)
     identity = folder_identity(arguments.model_folder)
     check_device(arguments.device)
     task = read_task(arguments)
@@ -75,28 +82,60 @@ def main(argv=None):
 
 def parse(argv=None):
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model_folder")
-    parser.add_argument("--data_folder", type=Path, required=True)
-    parser.add_argument("--trials", nargs="+", required=True)
-    parser.add_argument("--output_folder", type=Path, required=True)
-    parser.add_argument(
-        "--clips",
-        help="CSV of the trials' clips, such as trials.csv of a training run; "
-        "without it they are looked for in the data folder",
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--cohort", help="CSV of clips of other speakers")
-    parser.add_argument(
+    add = parser.add_argument
+    add("model_folder", help="what SpeechBrain's SpeakerRecognition loads")
+    add("--data_folder", type=Path, required=True, help="clips, at any depth")
+    add(
+        "--trials",
+        nargs="+",
+        required=True,
+        help="lists of `1 a.wav b.wav` and `0 a.wav b.wav`, paths or names in "
+        "the data folder",
+    )
+    add("--output_folder", type=Path, required=True, help="for all results")
+    add(
+        "--clips",
+        help="CSV of the trials' clips, such as trials.csv of a training run, "
+        "instead of looking for them in the data folder",
+    )
+    add(
+        "--cohort",
+        help="CSV of clips of other speakers, such as train.csv, for scores "
+        "that are normalised too; those of the calibration are left out",
+    )
+    add(
         "--cohort_clips",
         type=int,
         default=COHORT_CLIPS,
-        help="of each speaker",
+        help="clips of each speaker of the cohort",
     )
-    parser.add_argument("--top", type=int, default=TOP)
-    parser.add_argument("--calibration_trials")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch_seconds", type=float, default=BATCH_SECONDS)
-    parser.add_argument("--num_resamples", type=int, default=NUM_RESAMPLES)
+    add(
+        "--top",
+        type=int,
+        default=TOP,
+        help="speakers of the cohort that normalise a score (snorm_top)",
+    )
+    add(
+        "--calibration_trials",
+        help="list of trials of other speakers, to make log-likelihood ratios",
+    )
+    add("--device", default="cpu", help="such as cuda:0")
+    add(
+        "--batch_seconds",
+        type=float,
+        default=BATCH_SECONDS,
+        help="audio that is embedded at a time",
+    )
+    add(
+        "--num_resamples",
+        type=int,
+        default=NUM_RESAMPLES,
+        help="draws of speakers for the intervals",
+    )
     return parser.parse_args(argv)
 
 
@@ -113,8 +152,10 @@ def read_task(arguments):
     cohort = []
     if arguments.cohort:
         rows = list(stream_rows(arguments.cohort, COLUMNS))
-        speakers = {row["spk_id"] for row in rows}
-        check_cohort(arguments.cohort, speakers, trials + held_out)
+        # Training speakers are those that one has for either.
+        calibrated = speakers_of(held_out)
+        rows = [row for row in rows if row["spk_id"] not in calibrated]
+        check_cohort(arguments.cohort, [row["spk_id"] for row in rows], trials)
         cohort = some_of_each(rows, arguments.cohort_clips)
     if arguments.clips:
         rows = stream_rows(arguments.clips, COLUMNS)

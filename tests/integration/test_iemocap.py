@@ -100,6 +100,15 @@ def test_killed_folds_go_on_to_the_same_predictions(
         assert (tmp_path / name).read_text() == expected
 
 
+def test_a_folder_does_not_go_on_with_other_options(finished, noise_iemocap):
+    for option in ({"lr": 1e-4}, {"head": "attentive"}):
+        command = command_of(noise_iemocap, finished[0], **option)
+        said = refusal(command)
+        (name,) = option
+        assert f"was trained with other options: {name}" in said
+        assert "another --output_folder" in said
+
+
 def test_another_protocol_head_and_classes_are_options(noise_iemocap, tmp_path):
     command = command_of(
         noise_iemocap,
@@ -160,6 +169,7 @@ def test_a_csv_is_all_that_another_corpus_needs(noise_iemocap, tmp_path):
         ({"best_by": "WAR"}, "one of WA, UA, F1, update"),
         ({"class_balance": "yes"}, "none, weights, sampling"),
         ({"head": "lstm"}, "mean, statistics, attentive"),
+        ({"classes": "ang"}, "--classes ang: it is a mapping"),
     ],
 )
 def test_a_wrong_option_is_said_with_the_way_out(

@@ -220,3 +220,10 @@ def test_subwords_need_fewer_frames_than_letters(tmp_path):
         dataset = asr_dataset(path, labels)
         rest = drop_unalignable(dataset, labels, LAYERS, tmp_path / "out.txt")
         assert len(rest) == kept
+
+
+def test_silence_is_read_and_said(tmp_path, caplog):
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, [0.0] * 800, 16000)
+    assert read_audio(str(path)).abs().sum() == 0
+    assert f"{path} is silent" in caplog.text
