@@ -29,14 +29,24 @@ TABLES = (
         "verification",
         "speaker_verification.csv",
         ("corpus", "model", "scoring"),
-        {"eer": "EER %", "min_dcf_01": "minDCF 0.01", "min_dcf_05": "0.05"},
+        {
+            "eer": "EER %",
+            "eer_low": "95 % from",
+            "eer_high": "to",
+            "min_dcf_001": "minDCF 0.01",
+            "min_dcf_005": "0.05",
+        },
     ),
     (
         "README.md",
         "identification",
         "speaker_identification.csv",
         ("corpus", "model"),
-        {"accuracy": "accuracy %"},
+        {
+            "accuracy": "accuracy %",
+            "accuracy_low": "95 % from",
+            "accuracy_high": "to",
+        },
     ),
     (
         "README.md",
@@ -76,10 +86,12 @@ def table(pattern, names, figures):
 def spread(rows, name):
     """The median, and the range where there are several seeds."""
     values = sorted(float(row[name]) for row in rows)
-    middle = median(values)
-    if len(values) == 1:
-        return f"{middle:.1f}"
-    return f"{middle:.1f} ({values[0]:.1f} to {values[-1]:.1f})"
+    digits = 2 if name.startswith("min_dcf") else 1  # a cost up to 1
+    middle, low, high = (
+        f"{value:.{digits}f}"
+        for value in (median(values), values[0], values[-1])
+    )
+    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
 
 
 def main():
