@@ -11,7 +11,7 @@ from speechbrain.nnet.linear import Linear
 from torch import nn
 
 from d2v_sb import __version__
-from d2v_sb.errors import CheckpointError, UserError
+from d2v_sb.errors import UserError
 from d2v_sb.inference import write_folder, yaml_lines
 from d2v_sb.lobes import FilterBank
 
@@ -61,7 +61,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         model: !ref <model>
         label_encoder: !ref <label_encoder>
     custom_hooks:
-        label_encoder: !name:d2v_sb.classification_folder.load_labels
+        label_encoder: !name:d2v_sb.inference.load_tokenizer
             num_labels: !ref <num_labels>
 """
 
@@ -186,29 +186,3 @@ def _classifier(classifier):
         "SpeechBrain's ECAPA_TDNN.Classifier without layers of its own, or its "
         "Linear with a bias"
     )
-
-
-def load_labels(encoder, path, num_labels):
-    """Loads classes and checks that they fit the model.
-
-    Arguments
-    ---------
-    encoder : CategoricalEncoder
-        To be filled.
-    path : str
-        Its file.
-    num_labels : int
-        Outputs of the model.
-
-    Raises
-    ------
-    CheckpointError
-        If it has another number of classes.
-    """
-    encoder.load(str(path))
-    if len(encoder.lab2ind) != num_labels:
-        raise CheckpointError(
-            f"{path} has {len(encoder.lab2ind)} classes, but the model has "
-            f"{num_labels} outputs: the two are not of one training"
-        )
-    encoder.expect_len(num_labels)  # else it warns

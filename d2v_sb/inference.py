@@ -8,7 +8,7 @@ import dataclasses
 import json
 
 import torch
-from speechbrain.dataio.encoder import CTCTextEncoder
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.decoders.ctc import ctc_greedy_decode as sb_greedy_decode
 
 from d2v_sb import __version__
@@ -145,8 +145,8 @@ def load_tokenizer(tokenizer, path, num_labels):
 
     Arguments
     ---------
-    tokenizer : CTCTextEncoder or SentencePieceProcessor
-        To be filled.
+    tokenizer : CategoricalEncoder or SentencePieceProcessor
+        To be filled: letters, classes or subwords.
     path : str
         Its file.
     num_labels : int
@@ -158,7 +158,7 @@ def load_tokenizer(tokenizer, path, num_labels):
         If it has another number of labels.
     """
     tokenizer.load(str(path))
-    if isinstance(tokenizer, CTCTextEncoder):
+    if isinstance(tokenizer, CategoricalEncoder):
         tokenizer.expect_len(num_labels)  # else it warns
     if len(tokenizer) != num_labels:
         raise CheckpointError(

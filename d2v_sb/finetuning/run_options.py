@@ -19,8 +19,8 @@ FREE = frozenset(
     "data_folder output_folder save_folder train_log inference_folder skip_prep "
     "download num_workers num_buckets gpu_batch_seconds checkpoint_activations "
     "eval_precision ckpt_interval_minutes trials snorm_top snorm_clips fold "
-    "best_by converted_folder noise_folder rir_folder number_of_updates "
-    "freeze_finetune_updates large_margin_updates".split()
+    "best_by converted_folder number_of_updates freeze_finetune_updates "
+    "large_margin_updates".split()
 )
 
 

@@ -70,7 +70,6 @@ PUBLIC = {
     "d2v_sb.beam_search.LMBeamSearcher",
     "d2v_sb.checkpointer.AtomicCheckpointer",
     "d2v_sb.classification_folder.PassThrough",
-    "d2v_sb.classification_folder.load_labels",
     "d2v_sb.crop_batches.Crops",
     "d2v_sb.finetuning.AllBlankDetector",
     "d2v_sb.finetuning.AngularMargin",

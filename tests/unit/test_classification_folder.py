@@ -114,7 +114,7 @@ def test_classes_of_another_training_are_refused(labels, tmp_path):
     lines = (tmp_path / "a/label_encoder.ckpt").read_text().splitlines()
     lines = [line for line in lines if "sad" not in line]
     (tmp_path / "a/label_encoder.ckpt").write_text("\n".join(lines))
-    with pytest.raises(CheckpointError, match="2 classes, but the model has 3"):
+    with pytest.raises(CheckpointError, match="2 labels, but the model has 3"):
         EncoderClassifier.from_hparams(source=str(tmp_path / "a"))
 
 

@@ -36,6 +36,7 @@ def path(tmp_path):
         ({"crop_seconds": 3.0}, r"crop_seconds \[2.0, 4.0\], now 3.0"),
         ({"classes": {"ang": "ang", "exc": "hap"}}, "classes"),
         ({"margin": 0.2}, "margin None, now 0.2"),
+        ({"noise_folder": "musan"}, "noise_folder None, now musan"),
     ],
 )
 def test_other_training_is_refused_by_name(path, change, said):
