@@ -11,6 +11,7 @@ import torch
 
 from d2v_sb.alignment import WordBuilder, label_texts
 from d2v_sb.errors import DataError, UserError
+from d2v_sb.greedy_path import GreedyPath
 from d2v_sb.lobes.feature_extractor import NORMALISE_EPS, receptive_field
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.pretraining.audio import read_crop
@@ -74,21 +75,10 @@ def stream_words(asr, path, chunk_seconds=30.0, context_seconds=4.0):
     builder = WordBuilder(
         label_texts(asr.tokenizer), model.encoder.config.conv_feature_layers
     )
-    label, first, last, best = model.blank_index, 0, 0, 0.0
-    frame = 0
+    path_of_labels = GreedyPath(builder, model.blank_index)
     for block in stream_log_probs(model, path, chunk_seconds, context_seconds):
-        values, indices = block.max(dim=-1)
-        for value, index in zip(values.tolist(), indices.tolist(), strict=True):
-            if index == label:
-                last, best = frame, max(best, value)
-            else:
-                if label != model.blank_index:
-                    yield from builder.add(label, first, last, best)
-                label, first, last, best = index, frame, frame, value
-            frame += 1
-    if label != model.blank_index:
-        yield from builder.add(label, first, last, best)
-    yield from builder.finish()
+        yield from path_of_labels.add(*block.max(dim=-1))
+    yield from path_of_labels.finish()
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ class Progress:
     -------
     >>> with Progress("finding audio") as progress:
     ...     progress.update()
+    ...     progress.note("3 folders")
     """
 
     def __init__(self, name, total=None, unit="file"):
@@ -39,6 +40,7 @@ class Progress:
         self.total = total
         self.unit = unit
         self.done = 0
+        self._note = ""
         self._begin = self._said = time.monotonic()
         self._bar = tqdm(
             total=total,
@@ -52,6 +54,12 @@ class Progress:
 
     def __exit__(self, *_):
         self._bar.close()
+
+    def note(self, text):
+        """Says something beside the count from now on."""
+        self._note = text
+        if not self._bar.disable:
+            self._bar.set_postfix_str(text, refresh=False)
 
     def update(self):
         """One more is done."""
@@ -68,5 +76,6 @@ class Progress:
             logger.log(
                 logging.INFO if logger.hasHandlers() else logging.WARNING,
                 f"{self.name}: {self.done}{of} {self.unit}s, "
-                f"{now - self._begin:.0f} s",
+                f"{now - self._begin:.0f} s"
+                + (f", {self._note}" if self._note else ""),
             )

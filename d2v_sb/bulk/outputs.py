@@ -1,0 +1,167 @@
+"""Where results of a command are written, and in which of its formats.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from d2v_sb.atomic import replacing
+from d2v_sb.bulk.naming import output_paths
+from d2v_sb.errors import UserError
+
+ENDINGS = {"text": ".txt", "tsv": ".tsv", "jsonl": ".jsonl"}
+
+
+class Formats(NamedTuple):
+    """What a command writes, besides JSON lines.
+
+    `text` and `tsv` make lines of a record, in one file for all; `tsv_header`
+    stands above the latter; `each`, by format, makes a file of a record;
+    `alone`, if there is one, is `text` for the standard output and one record.
+    """
+
+    text: object
+    tsv: object
+    tsv_header: str
+    each: dict
+    alone: object
+
+    @property
+    def names(self):
+        """Of all formats."""
+        return [*ENDINGS, *self.each]
+
+    @property
+    def endings(self):
+        """Formats by the endings of files."""
+        own = {ending: name for name, ending in ENDINGS.items()}
+        return {**own, **{f".{name}": name for name in self.each}}
+
+
+class OutputFiles:
+    """The output that a user named, and the results beside it.
+
+    Results are JSON lines: the file that was asked for, or one beside what is
+    made of them, by which a command goes on.
+
+    Arguments
+    ---------
+    formats : Formats
+        Of the command.
+    output : str or pathlib.Path or None
+        A file, or a folder for formats that make a file each; None is the
+        standard output.
+    format : str or None
+        None goes by the output's ending.
+    names : list of str
+        Of the audio files.
+
+    Raises
+    ------
+    UserError
+        If these do not fit each other.
+
+    Example
+    -------
+    >>> formats = Formats(str, str, "", {"srt": str}, None)
+    >>> files = OutputFiles(formats, "all.tsv", None, ["a.wav"])
+    >>> files.format, str(files.results_path)
+    ('tsv', 'all.tsv.jsonl')
+    >>> files = OutputFiles(formats, "subtitles", "srt", ["a.wav"])
+    >>> files.results_path.name
+    'results.jsonl'
+    """
+
+    def __init__(self, formats, output, format, names):
+        self.formats = formats
+        self.output = None if output is None else Path(output)
+        self.format = format or self._by_ending()
+        self.names = names
+        makes_each = self.format in formats.each
+        # A file for each audio file, or the one file of the only one.
+        self.is_folder = makes_each and not (
+            self.output is not None
+            and self.output.suffix == f".{self.format}"
+            and not self.output.is_dir()
+        )
+        if makes_each and len(names) > 1:
+            if self.output is None or not self.is_folder:
+                raise UserError(
+                    f"--format {self.format} makes a file for each of the "
+                    f"{len(names)} audio files: name a folder with -o"
+                )
+        if not makes_each and output is not None and self.output.is_dir():
+            raise UserError(
+                f"-o {output} is a folder, and --format {self.format} makes "
+                "one file"
+            )
+
+    @property
+    def results_path(self):
+        """The JSON lines; None for the standard output."""
+        if self.output is None:
+            return None
+        if self.format == "jsonl":
+            return self.output
+        if self.is_folder:
+            return self.output / "results.jsonl"
+        return Path(f"{self.output}.jsonl")
+
+    def write(self, records):
+        """Writes all, or gives the text for the standard output.
+
+        Arguments
+        ---------
+        records : list of dict
+            Of all files that have one.
+
+        Returns
+        -------
+        str
+            Empty if it was written.
+        """
+        if self.output is None:
+            return self.text(records)
+        if self.is_folder:
+            make = self.formats.each[self.format]
+            paths = output_paths(self.names, f".{self.format}")
+            for record in records:
+                write_text(self.output / paths[record["name"]], make(record))
+        elif self.format != "jsonl":
+            write_text(self.output, self.text(records))
+        return ""
+
+    def text(self, records):
+        """All records in one text, of the format."""
+        if self.format == "jsonl":
+            lines = [json.dumps(r, ensure_ascii=False) for r in records]
+            return "".join(f"{line}\n" for line in lines)
+        if self.format == "tsv":
+            lines = map(self.formats.tsv, records)
+            return self.formats.tsv_header + "".join(lines)
+        alone = self.output is None and len(self.names) == 1
+        if self.format == "text" and alone and self.formats.alone:
+            return "".join(map(self.formats.alone, records))
+        make = {"text": self.formats.text, **self.formats.each}
+        return "".join(map(make[self.format], records))
+
+    def _by_ending(self):
+        if self.output is None:
+            return "text"
+        try:
+            return self.formats.endings[self.output.suffix.lower()]
+        except KeyError as error:
+            raise UserError(
+                f"-o {self.output}: choose a --format "
+                f"({', '.join(self.formats.names)}), or a file that ends in "
+                f"{', '.join(self.formats.endings)}"
+            ) from error
+
+
+def write_text(path, text):
+    """Writes a file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
