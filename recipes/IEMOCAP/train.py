@@ -9,8 +9,9 @@ It trains and tests all folds of the protocol and averages them.
 --protocol speaker, --data_folder /corpora/IEMOCAP, or --corpus ravdess.
 
 The output folder then holds `summary.json`, the confusion matrix of all folds
-as a picture, and a folder for each fold with its train log, predictions and
-`inference`, which SpeechBrain's EncoderClassifier loads.
+as a picture, `report.html`, and a folder for each fold with its train log,
+predictions, `report.html` and `inference`, which SpeechBrain's
+EncoderClassifier loads.
 
 Authors
  * The d2v_sb developers 2026
@@ -31,6 +32,7 @@ from d2v_sb.finetuning.classification import split_dataset, train_classifier
 from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import given_overrides, read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
+from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.scoring.predictions import summarise_folds
 
 
@@ -47,6 +49,7 @@ def main(arguments):
     if plain["fold"] is None:
         folder = Path(plain["output_folder"])
         run_on_main(summarise_folds, args=[folder, folds])
+        run_on_main(write_report_or_warn, args=[folder])
 
 
 def prepare(hparams):
@@ -100,6 +103,8 @@ def run_fold(hparams_file, run_opts, overrides, fold, plain):
     )
     test = split_dataset(hparams, folder / "test.csv")
     train_classifier(hparams, run_opts, folder).test("test", test)
+    # To be seen while the other folds train.
+    run_on_main(write_report_or_warn, args=[folder])
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ On audio of your own, 1 % of it held out to validate:
       --data_folder /my/audio --train_splits '[.]' --dev_splits '[]'
 Any key of the YAML is an option. --pretrain_from goes on from a checkpoint.
 
-The output folder then holds curves.csv, the train log, checkpoints in `save`,
-and `pretrained.safetensors`; the folder is an --encoder of every recipe.
+The output folder then holds curves.csv, the train log, `report.html`,
+checkpoints in `save`, and `pretrained.safetensors`; the folder is an --encoder
+of every recipe.
 
 Authors
  * The d2v_sb developers 2026
@@ -31,6 +32,7 @@ from d2v_sb.errors import UserError
 from d2v_sb.hparams import plain_values, read_plain, with_override
 from d2v_sb.manifest import as_list
 from d2v_sb.pretraining import CropDataset, export_pretrained, start_from
+from d2v_sb.reporting import write_report_or_warn
 
 
 def main(arguments):
@@ -76,6 +78,7 @@ def main(arguments):
     options.update({name: getattr(run_opts, name) for name in given})
     export = [folder / PRETRAINED, brain.student, brain.teacher, options]
     run_on_main(export_pretrained, args=export)
+    run_on_main(write_report_or_warn, args=[folder])
 
 
 def forget_export(brain, path):

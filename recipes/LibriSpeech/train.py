@@ -9,8 +9,8 @@ Any key of the YAML is an option, e.g. --data_folder /corpora/LibriSpeech.
 --download true fetches the splits that are not there.
 
 The output folder then holds the train log, WER and CER files of each test
-split, and `inference`, which SpeechBrain's EncoderASR (attention:
-EncoderDecoderASR) loads.
+split, `report.html`, and `inference`, which SpeechBrain's EncoderASR
+(attention: EncoderDecoderASR) loads.
 
 Authors
  * The d2v_sb developers 2026
@@ -31,6 +31,7 @@ from d2v_sb.errors import UserError
 from d2v_sb.finetuning import with_regime
 from d2v_sb.hparams import read_plain
 from d2v_sb.manifest import as_list
+from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.train_rows import join_neighbours, keep_listed
 
 
@@ -65,6 +66,7 @@ def main(arguments):
     for suffix in brain.decoders():
         for name, dataset in tests.items():
             brain.test(name, dataset, suffix)
+    run_on_main(write_report_or_warn, args=[hparams["output_folder"]])
 
 
 def prepare(hparams):

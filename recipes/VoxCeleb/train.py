@@ -9,8 +9,9 @@ To run this recipe:
 Any key of the YAML is an option, e.g. --data_folder /corpora/VoxCeleb.
 
 The output folder then holds the train log, the predictions of the test split
-(identification), scores and error rates of the trial lists (verification), and
-`inference`, which SpeechBrain's SpeakerRecognition and EncoderClassifier load.
+(identification), scores and error rates of the trial lists (verification),
+`report.html`, and `inference`, which SpeechBrain's SpeakerRecognition and
+EncoderClassifier load.
 
 Authors
  * The d2v_sb developers 2026
@@ -36,6 +37,7 @@ from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.manifest import as_list
+from d2v_sb.reporting import write_report_or_warn
 
 # What some of the YAML files leave to the preparation's defaults.
 OPTIONAL = ("train_folders", "valid_percent")
@@ -67,8 +69,10 @@ def main(arguments):
         brain.test("test", test)
     # No process waits for it: of large lists it may take longer than they do
     # before they give up.
-    if as_list(hparams["trials"]) and if_main_process():
-        test_trials(hparams, brain.device)
+    if if_main_process():
+        if as_list(hparams["trials"]):
+            test_trials(hparams, brain.device)
+        write_report_or_warn(folder)
 
 
 def prepare(hparams):

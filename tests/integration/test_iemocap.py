@@ -77,6 +77,8 @@ def test_one_command_runs_all_folds_and_averages_them(finished):
         values = [float(value) for value in row.split(",")[1:]]
         assert sum(values) == pytest.approx(1, abs=1e-5)
     assert (output / "all.confusion.png").is_file()
+    assert "session1/report.html" in (output / "report.html").read_text()
+    assert (output / "session1/report.html").is_file()
     assert "mean of 3 folds: WA" in log
 
 

@@ -108,6 +108,7 @@ def test_a_run_logs_measures_and_unfreezes(trained):
     assert "audio_s_per_s" in lines[0]
     assert (output / "wer_test-clean.txt").is_file()
     assert (output / "cer_test-clean.txt").is_file()
+    assert "WER on test-clean" in (output / "report.html").read_text()
 
 
 def test_the_inference_folder_alone_gives_the_tests_wer(trained, tmp_path):

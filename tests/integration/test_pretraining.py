@@ -126,6 +126,7 @@ def test_a_run_leaves_curves_checkpoints_and_an_encoder(runs):
         "update: 12, of: 12",
     ]
     assert all("valid loss: " in line for line in log)
+    assert "Cosine of neighbouring" in (output / "report.html").read_text()
     assert len(list((output / "save").glob("CKPT+*"))) == 3
     encoder, found = Data2VecAudio(str(output)), weights(output)
     for name, tensor in encoder.state_dict().items():

@@ -105,6 +105,7 @@ def test_a_verification_run_freezes_learns_and_widens_the_margin(verified):
         eer = equal_error_rate(values, labels)
         assert result["eer"]["value"] == pytest.approx(eer)
         assert (output / f"trials/{name}.det.png").is_file()
+        assert f"EER, {name}" in (output / "report.html").read_text()
 
 
 def test_the_folder_alone_gives_the_tests_scores(
