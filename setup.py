@@ -35,13 +35,22 @@ REQUIRES = [
     "numpy>=1.24,<3",
     "click>=8.1,<9",
     "tqdm>=4.42,<5",
+    "matplotlib>=3.7,<4",
+    "jinja2>=3.1,<4",
 ]
 
 AV = "av>=12,<19"
-MATPLOTLIB = "matplotlib>=3.7,<4"
+GRADIO = "gradio>=6,<7"
+PYARROW = "pyarrow>=15,<27"
 TENSORBOARD = "tensorboard>=2.14,<3"
 SCIKIT_LEARN = "scikit-learn>=1.3,<2"
 TRANSFORMERS = "transformers>=5,<6"
+
+# What makes API pages of a package came to Sphinx where Python 3.10 had left.
+DOCS = [
+    f"{name}; python_version >= '3.11'"
+    for name in ("sphinx>=8.2,<10", "myst-parser>=4,<6", "furo>=2024.8.6")
+]
 
 EXTRAS = {
     "test": [
@@ -55,17 +64,25 @@ EXTRAS = {
         "codespell[toml]>=2.3,<3",
         TRANSFORMERS,
         AV,
-        MATPLOTLIB,
+        GRADIO,
+        PYARROW,
+        *DOCS,
+        # Drives the page in a browser, where Chromium is installed.
+        "playwright>=1.45,<2",
         TENSORBOARD,
         SCIKIT_LEARN,  # an independent ROC, F1 and confusion
     ],
-    # To read VoxCeleb2's m4a.
+    # To read m4a, mp4, webm and what else FFmpeg reads.
     "av": [AV],
     "demo": [AV],
     # SpeechBrain imports both for beam search with a language model.
     "lm": ["kenlm>=0.2,<1", "pygtrie>=2.5,<3"],
     "hf": [TRANSFORMERS],
-    "plot": [MATPLOTLIB],
+    # To write features as Parquet.
+    "parquet": [PYARROW],
+    # The page of d2v-sb serve.
+    "serve": [GRADIO],
+    "docs": DOCS,
     "tensorboard": [TENSORBOARD],
 }
 
@@ -95,9 +112,9 @@ setup(
     # the folder above a clone too, where the clone's own name would hide it.
     package_dir={"": "."},
     packages=find_packages(include=["d2v_sb", "d2v_sb.*"]),
-    package_data={"d2v_sb": ["weights/*"]},
+    package_data={"d2v_sb": ["weights/*"], "d2v_sb.reporting": ["page.*"]},
     python_requires=">=3.10",
     install_requires=REQUIRES,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["d2v-sb = d2v_sb.__main__:main"]},
+    entry_points={"console_scripts": ["d2v-sb = d2v_sb.cli:main"]},
 )

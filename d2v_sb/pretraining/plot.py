@@ -83,15 +83,10 @@ def plot_curves(runs, target):
     Raises
     ------
     UserError
-        If matplotlib is not installed, a file holds no curves, or the ending
-        is of no kind that it draws.
+        If a file holds no curves, or the ending is of no kind that it draws.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            'pictures need matplotlib: pip install -e ".[plot]"'
-        ) from error
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 6), layout="constrained")
     axes = figure.subplots(2, 3)
     for color, (label, path) in enumerate(runs.items()):

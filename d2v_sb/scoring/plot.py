@@ -35,8 +35,7 @@ def plot_det(curves, target):
     Raises
     ------
     UserError
-        If matplotlib is not installed, or the ending is of no kind that it
-        draws.
+        If the ending is of no kind that it draws.
     """
     figure = _figure(figsize=(5.5, 5.5))
     axis = figure.subplots()
@@ -121,12 +120,8 @@ def _thinned(points):
 
 
 def _figure(**options):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            'pictures need matplotlib: pip install -e ".[plot]"'
-        ) from error
+    from matplotlib.figure import Figure
+
     return Figure(**options, layout="constrained")
 
 

@@ -7,7 +7,6 @@ Authors
 import json
 import re
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -136,9 +135,6 @@ def report(rows, stem):
         write_json(f"{stem}.json", result)
         return result
     write_json(f"{stem}.json", result)
-    if find_spec("matplotlib") is None:
-        logger.info("no picture of the confusion matrix: no matplotlib")
-        return result
     target = f"{stem}.confusion.png"
     plot_confusion(result["confusion"], result["classes"], target)
     return result

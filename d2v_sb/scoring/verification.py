@@ -6,7 +6,6 @@ Authors
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +106,7 @@ def verify(
     num_resamples=NUM_RESAMPLES,
 ):
     """Scores trials, measures, and writes ``<name>.scores.tsv``,
-    ``<name>.json`` and, where matplotlib is installed, ``<name>.det.png``.
+    ``<name>.json`` and ``<name>.det.png``.
 
     Arguments
     ---------
@@ -191,11 +190,8 @@ def verify(
     with replacing(folder / f"{name}.json") as beside:
         text = json.dumps(asdict(result), indent=2) + "\n"
         beside.write_text(text, encoding="utf-8")
-    if find_spec("matplotlib") is None:
-        logger.info(f"{name}: no picture, for matplotlib is not installed")
-    else:
-        curve = error_curve(scores, labels)[1:]
-        plot_det({name: curve}, folder / f"{name}.det.png")
+    curve = error_curve(scores, labels)[1:]
+    plot_det({name: curve}, folder / f"{name}.det.png")
     return result
 
 

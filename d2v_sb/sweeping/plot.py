@@ -5,7 +5,6 @@ Authors
 """
 
 from d2v_sb.atomic import replacing
-from d2v_sb.errors import UserError
 
 
 def plot_surface(points, target):
@@ -17,18 +16,9 @@ def plot_surface(points, target):
         What was decoded.
     target : str or pathlib.Path
         The picture; its ending (.svg, .png, .pdf) says of what kind.
-
-    Raises
-    ------
-    UserError
-        If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            'pictures need matplotlib: pip install -e ".[plot]"'
-        ) from error
+    from matplotlib.figure import Figure
+
     points = list(points)
     sizes = [point.beam_size for point in points]
     size = max(set(sizes), key=sizes.count)

@@ -92,7 +92,6 @@ def test_classes_that_there_are_not_are_refused():
 
 def test_confusion_is_drawn(tmp_path):
     """A class without utterances, too."""
-    pytest.importorskip("matplotlib")
     matrix = confusion([0, 0, 1], [0, 1, 1], 3)
     plot_confusion(matrix, ["angry", "happy", "sad"], tmp_path / "c.svg")
     assert (tmp_path / "c.svg").stat().st_size > 1000

@@ -7,7 +7,6 @@ Authors
 import csv
 import math
 import os
-import sys
 
 import jiwer
 import pytest
@@ -342,15 +341,6 @@ def test_beyond_the_end_is_beyond_all_that_was_tried(run, lm):
     result = call(run, "--lm_path", lm, "--alpha", f"{best}", *words)
     at_end = "at the end of --alpha" in result.output
     assert at_end == (best in (0.5, 2))
-
-
-def test_without_matplotlib_the_choice_is_written_all_the_same(
-    run, lm, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    result = call(run, "--lm_path", lm, "--alpha", "1", "--beta", "1")
-    assert result.exit_code == 0 and "no picture: " in result.output
-    assert (run / "beam_search.yaml").is_file()
 
 
 def test_a_surface_with_gaps_is_drawn(tmp_path):

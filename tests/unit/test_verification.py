@@ -6,7 +6,6 @@ Authors
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,18 +161,6 @@ def test_calibrated_scores_are_ratios(tmp_path):
     assert result.eer == plain.eer
     assert result.scores == "log-likelihood ratio of cosine"
     assert "Cllr" in str(result) and "Cllr" not in str(plain)
-
-
-def test_without_matplotlib_there_is_no_picture(tmp_path, monkeypatch):
-    """And all the rest; asked for a picture itself, it says what is needed."""
-    trials, embeddings = draw(6)
-    monkeypatch.setattr(verification, "find_spec", lambda name: None)
-    verify("list", trials, embeddings, tmp_path, num_resamples=5)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["list.json", "list.scores.tsv"]
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UserError, match=r"\[plot\]"):
-        plot_det({}, tmp_path / "det.png")
 
 
 def test_picture_of_a_large_list_is_small(tmp_path):

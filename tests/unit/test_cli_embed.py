@@ -1,0 +1,261 @@
+"""d2v-sb embed: features of many files are those of each file alone.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from d2v_sb.bulk import feature_files, shards
+from d2v_sb.bulk.audio import load_audio
+from d2v_sb.bulk.feature_files import FeatureFiles
+from d2v_sb.bulk.pieces import Overlapping
+from d2v_sb.checkpoints import load_checkpoint, save_native
+from d2v_sb.lobes import Data2VecAudio, WeightedData2Vec
+from tests.unit.bulk_models import (
+    call,
+    classifier_folder,
+    refused,
+    speech_like,
+    write_formats,
+)
+
+GOOD = [
+    "a.flac",
+    "b.ogg",
+    "c.mp3",
+    "d.wav",
+    "f.m4a",
+    "long.flac",
+    "sub/e e.wav",
+]
+SMALL = "d2v_sb/small"
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    return write_formats(tmp_path_factory.mktemp("audio") / "clips")
+
+
+@pytest.fixture(scope="module")
+def states(audio):
+    """All states (L+1, T, D) of each file alone."""
+    encoder = Data2VecAudio(SMALL, freeze=True, output_all_hiddens=True)
+    wavs = {name: load_audio(str(audio / name)) for name in GOOD}
+    return {
+        name: encoder(wav[None])[:, 0].numpy() for name, wav in wavs.items()
+    }
+
+
+def index(folder):
+    lines = (folder / "_index.jsonl").read_text().splitlines()
+    return {r["name"]: r for r in map(json.loads, lines)}
+
+
+def near(found, expected):
+    return found.shape == expected.shape and np.allclose(
+        found, expected, atol=2e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "layers, chosen",
+    [(None, [3]), ("all", [0, 1, 2, 3]), ("1", [1]), ("0,2", [0, 2])],
+)
+def test_layers_are_those_of_each_file_alone(
+    audio, states, tmp_path, layers, chosen
+):
+    words = () if layers is None else ("--layers", layers)
+    result = call("embed", SMALL, audio, "-o", tmp_path / "out", *words)
+    assert result.exit_code == 1 and "2 could not be used" in result.stderr
+    rows = index(tmp_path / "out")
+    assert list(rows) == GOOD
+    for name, row in rows.items():
+        found = load_file(tmp_path / "out" / row["file"])["features"]
+        expected = states[name][chosen].swapaxes(0, 1)
+        expected = expected[:, 0] if len(chosen) == 1 else expected
+        assert near(found, expected), name
+        assert row["shape"] == list(expected.shape)
+
+
+def test_formats_hold_the_same(audio, states, tmp_path):
+    for form in ("npy", "parquet"):
+        call("embed", SMALL, audio, "-o", tmp_path / form, "--format", form)
+    for name, row in index(tmp_path / "npy").items():
+        assert near(np.load(tmp_path / "npy" / row["file"]), states[name][3])
+    table = pq.read_table(tmp_path / "parquet").to_pandas()
+    for name in GOOD:
+        rows = table[table["name"] == name]
+        assert near(np.stack(rows["features"]), states[name][3])
+        times = rows["start"].to_numpy()
+        assert np.allclose(times, 0.02 * np.arange(len(times)))
+
+
+@pytest.mark.parametrize("form", ["npy", "safetensors", "parquet"])
+def test_pooled_frames_are_rows(audio, states, tmp_path, form):
+    words = ("--pool", "mean_std", "--format", form)
+    call("embed", SMALL, audio, "-o", tmp_path, *words)
+    part = tmp_path / f"part-00000.{form}"
+    for name, row in index(tmp_path).items():
+        if form == "npy":
+            found = np.load(part)[row["row"]]
+        elif form == "parquet":
+            found = np.stack(pq.read_table(part)["embedding"].to_numpy())
+            found = found[row["row"]]
+        else:
+            with safe_open(part, "np") as file:
+                assert json.loads(file.metadata()["names"])[row["row"]] == name
+                found = file.get_tensor("features")[row["row"]]
+        last = states[name][3]
+        assert near(found, np.concatenate([last.mean(0), last.std(0)])), name
+
+
+def test_embeddings_are_those_of_the_interface(audio, tmp_path):
+    folder, classifier = classifier_folder(tmp_path / "inference")
+    call("embed", folder, audio, "-o", tmp_path / "own", "--format", "npy")
+    matrix = np.load(tmp_path / "own/part-00000.npy")
+    for name, row in index(tmp_path / "own").items():
+        wav = load_audio(str(audio / name))
+        expected = classifier.encode_batch(wav[None])[0, 0].detach().numpy()
+        assert near(matrix[row["row"]], expected), name
+    front_end = classifier.mods.embedding_model.front_end
+    assert isinstance(front_end, WeightedData2Vec)
+    words = ("--layers", "weighted", "--format", "npy")
+    call("embed", folder, audio / "a.flac", "-o", tmp_path / "sum", *words)
+    (row,) = index(tmp_path / "sum").values()
+    wav = load_audio(str(audio / "a.flac"))
+    with torch.no_grad():
+        expected = front_end(wav[None])[0].numpy()
+    assert near(np.load(tmp_path / "sum" / row["file"]), expected)
+
+
+def test_a_file_larger_than_the_memory_allows_is_the_same(
+    audio, tmp_path, monkeypatch
+):
+    words = ("--chunk_seconds", 1, "--context_seconds", 0.5)
+    for form in ("npy", "safetensors", "parquet"):
+        outputs = []
+        for spill in (1 << 30, 1000):
+            monkeypatch.setattr(
+                feature_files.Frames.__init__, "__defaults__", (spill,)
+            )
+            monkeypatch.setattr(shards, "SPILL", spill)
+            output = tmp_path / f"{form}{spill}"
+            call(
+                *("embed", SMALL, audio / "long.flac", "-o", output),
+                *("--format", form, *words),
+            )
+            (row,) = index(output).values()
+            outputs.append((output / row["file"]).read_bytes())
+            assert not (output / ".unfinished").exists()
+        assert outputs[0] == outputs[1]
+
+
+def test_chunks_have_the_frames_of_the_whole(audio, states, tmp_path):
+    words = ("--chunk_seconds", 2, "--context_seconds", 1, "--format", "npy")
+    call("embed", SMALL, audio / "long.flac", "-o", tmp_path, *words)
+    (row,) = index(tmp_path).values()
+    found, whole = np.load(tmp_path / row["file"]), states["long.flac"][3]
+    assert found.shape == whole.shape
+    angle = (found * whole).sum(-1)
+    angle /= np.linalg.norm(found, axis=-1) * np.linalg.norm(whole, axis=-1)
+    assert angle.mean() > 0.8
+    shifted = (found[1:] * whole[:-1]).sum(-1)
+    shifted /= np.linalg.norm(found[1:], axis=-1)
+    shifted /= np.linalg.norm(whole[:-1], axis=-1)
+    assert shifted.mean() < angle.mean()  # a frame off would be seen
+
+
+@pytest.mark.parametrize("words", [(), ("--pool", "mean")])
+def test_a_rerun_does_only_what_is_missing(audio, tmp_path, monkeypatch, words):
+    add, seen = Overlapping.__call__, []
+
+    def stops(self, blocks):
+        seen.append(1)
+        if len(seen) > 4:
+            raise KeyboardInterrupt
+        yield from add(self, blocks)
+
+    command = (
+        "embed",
+        SMALL,
+        audio,
+        "-o",
+        tmp_path,
+        "--num_workers",
+        1,
+        *words,
+    )
+    write = FeatureFiles.write if not words else shards.EmbeddingParts.write
+    owner = FeatureFiles if not words else shards.EmbeddingParts
+
+    def interrupted(self, *rest):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(1)
+        write(self, *rest)
+
+    monkeypatch.setattr(owner, "write", interrupted)
+    result = call(*command)
+    assert result.exit_code == 130 and "goes on from here" in result.stderr
+    assert len(index(tmp_path)) == 3
+    monkeypatch.setattr(owner, "write", write)
+    result = call(*command)
+    assert "4 files, " in result.stderr and "3 done before" in result.stderr
+    assert list(index(tmp_path)) == GOOD
+
+
+def test_other_settings_are_not_mixed_into_a_folder(audio, tmp_path):
+    call("embed", SMALL, audio / "a.flac", "-o", tmp_path)
+    for words, reason in (
+        (("--layers", "all"), r"layers [3], now [0, 1, 2, 3]"),
+        (("--format", "npy"), "format safetensors, now npy"),
+    ):
+        message = refused(
+            "embed", SMALL, audio / "a.flac", "-o", tmp_path, *words
+        )
+        assert reason in message
+    other = tmp_path / "other.safetensors"
+    checkpoint = load_checkpoint(SMALL)
+    checkpoint.encoder["projection.norm.bias"] = torch.ones(64)
+    save_native(checkpoint, other)
+    message = refused("embed", other, audio / "a.flac", "-o", tmp_path)
+    assert "another model" in message
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").touch()
+    message = refused("embed", SMALL, audio, "-o", tmp_path / "mine")
+    assert "holds something else" in message
+
+
+def test_rows_of_a_file_that_changed_are_not_left_beside_new_ones(tmp_path):
+    clip = tmp_path / "clips/a.wav"
+    clip.parent.mkdir()
+    soundfile.write(clip, speech_like(1.0), 16000)
+    words = ("embed", SMALL, clip.parent, "-o", tmp_path / "out")
+    call(*words, "--pool", "mean")
+    soundfile.write(clip, speech_like(2.0), 16000)
+    assert "not the same any more" in refused(*words, "--pool", "mean")
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (("--layers", "4"), "the layers 0 to 3"),
+        (("--layers", "first"), "the layers 0 to 3"),
+        (("--layers", "weighted"), "no learned weights"),
+        (("--pool", "model"), "is no model folder"),
+    ],
+)
+def test_what_a_model_has_not_is_said(audio, tmp_path, words, reason):
+    source = tmp_path / "encoder.safetensors"
+    save_native(load_checkpoint(SMALL), source)
+    message = refused("embed", source, audio, "-o", tmp_path / "out", *words)
+    assert reason in message and not (tmp_path / "out").exists()

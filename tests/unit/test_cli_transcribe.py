@@ -1,0 +1,194 @@
+"""d2v-sb transcribe: what SpeechBrain's interface hears, of any file.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import json
+
+import pytest
+from speechbrain.inference.ASR import EncoderASR
+
+from d2v_sb.alignment import transcribe_words
+from d2v_sb.bulk.audio import load_audio
+from d2v_sb.bulk.results import Results
+from d2v_sb.chunked import stream_words
+from tests.unit.bulk_models import call, ctc_folder, refused, write_formats
+
+GOOD = [
+    "a.flac",
+    "b.ogg",
+    "c.mp3",
+    "d.wav",
+    "f.m4a",
+    "long.flac",
+    "sub/e e.wav",
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return ctc_folder(tmp_path_factory.mktemp("model") / "inference")
+
+
+@pytest.fixture(scope="module")
+def asr(model):
+    return EncoderASR.from_hparams(source=str(model))
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    return write_formats(tmp_path_factory.mktemp("audio") / "clips")
+
+
+@pytest.fixture(scope="module")
+def transcripts(model, audio, tmp_path_factory):
+    """The records of all, and what the command said."""
+    output = tmp_path_factory.mktemp("out") / "all.jsonl"
+    result = call("transcribe", model, audio, "-o", output)
+    lines = output.read_text(encoding="utf-8").splitlines()
+    return {r["name"]: r for r in map(json.loads, lines)}, result
+
+
+def test_every_format_is_heard_as_speechbrain_hears_its_waveform(
+    asr, audio, transcripts
+):
+    records, _ = transcripts
+    assert list(records) == GOOD
+    for name in GOOD:
+        wav = load_audio(str(audio / name))
+        ((text,), _) = asr.transcribe_batch(wav[None], wav.new_ones(1))
+        assert records[name]["text"] == " ".join(text.split()), name
+        assert len(records[name]["text"]) > 5
+        assert records[name]["seconds"] == pytest.approx(len(wav) / 16000, 1e-3)
+
+
+def test_words_have_the_times_of_the_alignment(asr, audio, transcripts):
+    path = audio / "long.flac"
+    words = [word._asdict() for word in transcribe_words(asr, str(path))]
+    found = transcripts[0]["long.flac"]["words"]
+    assert [w["text"] for w in found] == [w["text"] for w in words]
+    for ours, theirs in zip(found, words, strict=True):
+        assert ours["start"] == theirs["start"] and ours["end"] == theirs["end"]
+        assert ours["confidence"] == pytest.approx(
+            theirs["confidence"], abs=1e-3
+        )
+
+
+def test_bad_files_are_told_at_the_end_and_the_rest_is_kept(transcripts):
+    records, result = transcripts
+    assert result.exit_code == 1
+    assert (
+        "7 files, " in result.stderr and "2 could not be used" in result.stderr
+    )
+    for name, reason in (("broken.flac", "broken"), ("empty.wav", "0 bytes")):
+        (line,) = (x for x in result.stderr.splitlines() if f"/{name}: " in x)
+        assert reason in line and "Traceback" not in result.stderr
+
+
+def test_a_long_file_in_chunks_is_what_streaming_hears(
+    model, asr, audio, tmp_path
+):
+    """Without waveform normalisation, which streaming does for the whole file
+    and this for each chunk, the two are the same; with it, near."""
+    output = tmp_path / "chunks.jsonl"
+    words = ("--chunk_seconds", 1.5, "--context_seconds", 0.5)
+    call("transcribe", model, audio / "long.flac", "-o", output, *words)
+    found = json.loads(output.read_text())["words"]
+    streamed = list(stream_words(asr, str(audio / "long.flac"), 1.5, 0.5))
+    spelled = "".join(w["text"] for w in found)
+    expected = "".join(w.text for w in streamed)
+    assert abs(len(spelled) - len(expected)) <= 0.2 * len(expected)
+    assert found[-1]["end"] <= 7.3
+
+
+def test_a_chunk_that_holds_the_file_changes_nothing(model, audio, transcripts):
+    words = ("--chunk_seconds", 7.3, "--format", "jsonl")
+    result = call("transcribe", model, audio / "long.flac", *words)
+    found = json.loads(result.stdout)
+    assert found["words"] == transcripts[0]["long.flac"]["words"]
+
+
+def test_a_rerun_does_only_what_is_missing(model, audio, tmp_path, monkeypatch):
+    output = tmp_path / "all.txt"
+    add, calls = Results.add, []
+
+    def stops(self, item, *rest):
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(item.name)
+        add(self, item, *rest)
+
+    monkeypatch.setattr(Results, "add", stops)
+    result = call("transcribe", model, audio, "-o", output)
+    assert result.exit_code == 130 and "goes on from here" in result.stderr
+    assert len(output.read_text().splitlines()) == 3
+    monkeypatch.setattr(Results, "add", add)
+    result = call("transcribe", model, audio, "-o", output)
+    assert "4 files, " in result.stderr and "3 done before" in result.stderr
+    names = [line.split("\t")[0] for line in output.read_text().splitlines()]
+    assert names == GOOD
+    # In another format nothing is heard again: the results are there.
+    assert call("transcribe", model, audio, "-o", output).exit_code == 1
+
+
+def test_formats_are_of_one_transcript(model, audio, transcripts, tmp_path):
+    records, _ = transcripts
+    files = [audio / name for name in GOOD]
+    result = call("transcribe", model, *files, "--format", "tsv")
+    header, *rows = result.stdout.splitlines()
+    assert header.split("\t") == "name start end confidence text".split()
+    assert len(rows) == sum(len(r["words"]) for r in records.values())
+    call(
+        "transcribe", model, *files, "-o", tmp_path / "subs", "--format", "srt"
+    )
+    written = sorted(p.name for p in (tmp_path / "subs").rglob("*.srt"))
+    assert len(written) == len(GOOD)
+    (srt,) = (tmp_path / "subs").rglob("a.srt")
+    blocks = srt.read_text().strip().split("\n\n")
+    texts = [block.split("\n", 2)[2] for block in blocks]
+    assert " ".join(texts) == records["a.flac"]["text"]
+    call("transcribe", model, files[0], "-o", tmp_path / "one.vtt")
+    assert (tmp_path / "one.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
+
+
+def test_one_file_alone_is_its_text(model, audio, transcripts):
+    result = call("transcribe", model, audio / "a.flac")
+    assert result.exit_code == 0
+    assert result.stdout == transcripts[0]["a.flac"]["text"] + "\n"
+
+
+def test_precision_and_batches_change_little(model, audio, transcripts):
+    files = [audio / name for name in GOOD]
+    small = call(
+        *("transcribe", model, *files, "--batch_seconds", 2, "--format", "text")
+    )
+    texts = [line.split("\t")[1] for line in small.stdout.splitlines()]
+    assert texts == [r["text"] for r in transcripts[0].values()]
+    half = call("transcribe", model, *files, "--precision", "bf16")
+    assert half.exit_code == 0 and len(half.stdout.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (("absent.wav",), "there is no such file"),
+        (("a.flac", "-o", "x.docx"), "choose a --format"),
+        (("a.flac", "b.ogg", "--format", "srt"), "name a folder with -o"),
+        (("a.flac", "--device", "cuda:99"), "--device cuda:99"),
+        (("a.flac", "-o", "sub", "--format", "tsv"), "is a folder"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_the_work(
+    model, audio, monkeypatch, words, reason
+):
+    monkeypatch.chdir(audio)
+    assert reason in refused("transcribe", model, *words)
+
+
+def test_what_is_no_model_is_said(audio, tmp_path):
+    message = refused("transcribe", tmp_path, audio)
+    assert "is no model folder" in message and "inference" in message
+    (tmp_path / "hyperparams.yaml").write_text("a: 1\n")
+    (tmp_path / "model.ckpt").touch()
+    assert "another interface" in refused("transcribe", tmp_path, audio)
