@@ -46,9 +46,9 @@ class Engine:
     ---------
     model : object
         `device`; ``forward(wavs, wav_lens)``, which takes a padded batch
-        (B, N) on the device and relative lengths (B,) on the CPU and gives
-        tensors (B, …) in a tuple; ``rows(tensors, num_samples)``, which takes
-        these on the CPU and true lengths and gives a list of B outputs.
+        (B, N) on the device and relative lengths (B,) on the CPU and gives a
+        tuple of tensors (B, …) or lists; ``rows(tensors, num_samples)``, which
+        takes these on the CPU and true lengths and gives a list of B outputs.
     cut : callable
         Blocks of a file to pieces, see ``d2v_sb.bulk.pieces``.
     batch_seconds : float
@@ -164,7 +164,10 @@ class Engine:
             return batch, tensors, None
         # Copied behind this batch and before the next one, or looking at
         # these results would wait for the next ones.
-        tensors = [x.to("cpu", non_blocking=True) for x in tensors]
+        tensors = [
+            x.to("cpu", non_blocking=True) if torch.is_tensor(x) else x
+            for x in tensors
+        ]
         event = torch.cuda.Event()
         event.record()
         return batch, tensors, event

@@ -84,6 +84,11 @@ class SearchListener(Listener):
 
     has_times = True
 
+    @property
+    def blank_index(self):
+        """CTC's blank."""
+        return self.asr.mods.encoder.blank_index
+
     def forward(self, wavs, wav_lens):
         """A padded batch to log-probabilities (B, T, V)."""
         return (self.asr.mods.encoder(wavs, wav_lens),)
@@ -108,15 +113,18 @@ class SearchListener(Listener):
     def _words(self, log_probs, labels, model):
         layers = model.encoder.config.conv_feature_layers
         texts = label_texts(self.asr.tokenizer)
-        blank = self.asr.hparams.blank_index
         try:
-            return word_times(log_probs, labels, texts, layers, blank)
+            return word_times(
+                log_probs, labels, texts, layers, self.blank_index
+            )
         except DataError:  # more labels than frames: no CTC path has them
             return None
 
 
 class JointListener(SearchListener):
     """CTC and attention: texts by joint search, words aligned by CTC."""
+
+    blank_index = 0  # of the recipe; the searcher alone keeps it
 
     def forward(self, wavs, wav_lens):
         """A padded batch to CTC's log-probabilities (B, T, V) and labels."""
