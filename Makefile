@@ -19,7 +19,7 @@ endef
 export YAML_RULES
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-yaml clean
+.PHONY: help install demo test browser docs lint lint-yaml clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' \
@@ -51,6 +51,14 @@ demo: install  ## fine-tune a small model and transcribe with it (DATA=folder)
 test: install $(KENLM)  ## run every test and docstring example (ARGS="-k masking")
 	$(BIN)/python -m pytest -q -rs --durations=10 $(ARGS)
 
+browser:  ## install Debian's Chromium, in which the page's tests run (as root)
+	@command -v chromium > /dev/null || { \
+		apt-get update -qq && apt-get install -y -qq chromium; }
+
+docs: install  ## build the documentation into site/
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
+	@echo "site/index.html"
+
 lint: install lint-yaml  ## check style, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +69,6 @@ lint-yaml: install
 	$(BIN)/yamllint -d "$$YAML_RULES" hparams
 
 clean:  ## remove .venv, caches and build leftovers; keep data and results
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info site docs/api
 	rm -rf .pytest_cache .ruff_cache .mypy_cache
 	find d2v_sb recipes tests -name __pycache__ -prune -exec rm -rf {} +

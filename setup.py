@@ -46,7 +46,7 @@ TENSORBOARD = "tensorboard>=2.14,<3"
 SCIKIT_LEARN = "scikit-learn>=1.3,<2"
 TRANSFORMERS = "transformers>=5,<6"
 
-# What makes API pages of a package came to Sphinx where Python 3.10 had left.
+# Sphinx is tried from 8.2 on, which needs Python 3.11.
 DOCS = [
     f"{name}; python_version >= '3.11'"
     for name in ("sphinx>=8.2,<10", "myst-parser>=4,<6", "furo>=2024.8.6")
@@ -81,7 +81,7 @@ EXTRAS = {
     # To write features as Parquet.
     "parquet": [PYARROW],
     # The page of d2v-sb serve.
-    "serve": [GRADIO],
+    "serve": [GRADIO, AV],
     "docs": DOCS,
     "tensorboard": [TENSORBOARD],
 }

@@ -1,7 +1,7 @@
 """Errors that a user can mend: each names the file, the value and the way out.
 
 Scripts turn them into one clear message without a traceback; in a Python
-session they are ordinary ``ValueError``s.
+session each is an ordinary ``ValueError``.
 
 Authors
  * The d2v_sb developers 2026

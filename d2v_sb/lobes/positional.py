@@ -27,7 +27,6 @@ class PositionalConvLayer(nn.Module):
     Example
     -------
     >>> import torch
-    >>> import torch
     >>> PositionalConvLayer(16, 19, 4)(torch.rand(2, 9, 16)).shape
     torch.Size([2, 9, 16])
     """
@@ -58,11 +57,10 @@ class PositionalConv(Freezable):
         "exact": padding is zero before every layer, so it never reaches a
         valid frame. "fairseq": zero before the first layer only. Each layer's
         bias and norm fill padded frames again, and with five layers they
-        reach 45 frames back into the utterance.
+        reach 36 frames back into the utterance.
 
     Example
     -------
-    >>> import torch
     >>> import torch
     >>> from d2v_sb.presets import PRESETS
     >>> PositionalConv(PRESETS["tiny"])(torch.rand(2, 9, 128)).shape

@@ -51,7 +51,11 @@ CODE = {
     "d2v_sb/finetuning/ctc.py": ("d2v_ctc",),
     "d2v_sb/finetuning/attention.py": ("d2v_attention",),
     "d2v_sb/sweeping/*.py": ("d2v_ctc",),
-    "d2v_sb/windows.py": (),  # reads those of an inference folder
+    # These read those of an inference folder.
+    "d2v_sb/windows.py": (),
+    "d2v_sb/bulk/*.py": (),
+    "d2v_sb/serving/*.py": (),
+    "d2v_sb/publishing/*.py": (),
 }
 # Read where utterances are batched; crops have no lengths to sort by.
 NOT_IN_PRETRAINING = {"num_buckets"}
