@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,42 +112,37 @@ class OutputFiles:
         return Path(f"{self.output}.jsonl")
 
     def write(self, records):
-        """Writes all, or gives the text for the standard output.
+        """Writes what is made of the results; to the standard output if there
+        is no other.
 
         Arguments
         ---------
-        records : list of dict
+        records : iterable of dict
             Of all files that have one.
-
-        Returns
-        -------
-        str
-            Empty if it was written.
         """
         if self.output is None:
-            return self.text(records)
-        if self.is_folder:
+            sys.stdout.writelines(self.lines(records))
+        elif self.is_folder:
             make = self.formats.each[self.format]
             paths = output_paths(self.names, f".{self.format}")
             for record in records:
-                write_text(self.output / paths[record["name"]], make(record))
+                path = self.output / paths[record["name"]]
+                write_lines(path, [make(record)])
         elif self.format != "jsonl":
-            write_text(self.output, self.text(records))
-        return ""
+            write_lines(self.output, self.lines(records))
 
-    def text(self, records):
-        """All records in one text, of the format."""
-        if self.format == "jsonl":
-            lines = [json.dumps(r, ensure_ascii=False) for r in records]
-            return "".join(f"{line}\n" for line in lines)
-        if self.format == "tsv":
-            lines = map(self.formats.tsv, records)
-            return self.formats.tsv_header + "".join(lines)
+    def lines(self, records):
+        """Texts of records in the format, with what is above them."""
+        if self.format == "tsv" and self.formats.tsv_header:
+            yield self.formats.tsv_header
         alone = self.output is None and len(self.names) == 1
-        if self.format == "text" and alone and self.formats.alone:
-            return "".join(map(self.formats.alone, records))
-        make = {"text": self.formats.text, **self.formats.each}
-        return "".join(map(make[self.format], records))
+        make = {
+            "text": (alone and self.formats.alone) or self.formats.text,
+            "tsv": self.formats.tsv,
+            "jsonl": to_json,
+            **self.formats.each,
+        }[self.format]
+        yield from map(make, records)
 
     def _by_ending(self):
         if self.output is None:
@@ -161,7 +157,21 @@ class OutputFiles:
             ) from error
 
 
-def write_text(path, text):
+def to_json(record):
+    """A line of JSON.
+
+    Example
+    -------
+    >>> to_json({"text": "É"})
+    '{"text": "É"}\\n'
+    """
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def write_lines(path, lines):
     """Writes a file whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with (
+        replacing(path) as beside,
+        open(beside, "w", encoding="utf-8") as stream,
+    ):
+        stream.writelines(lines)

@@ -6,6 +6,7 @@ Authors
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from d2v_sb.atomic import explain_refusals, replacing
 from d2v_sb.errors import DataError
@@ -15,17 +16,27 @@ from d2v_sb.journal import stamp
 STAMP, MADE_BY = "stamp", "made_by"
 
 
+class _Entry(NamedTuple):
+    """What is kept of a record in memory: its line's offset, or, where there
+    is no file, itself."""
+
+    made_by: str
+    stamp: tuple
+    place: object
+
+
 class Results:
     """One JSON object a line for each file that is done.
 
     A line holds for as long as the audio file keeps its size and its time of
     change, and the results are asked of the same model with the same options.
-    A line that a kill tore is ignored.
+    A line that a kill tore is ignored. Memory holds names, not records: there
+    may be millions.
 
     Arguments
     ---------
     path : str or pathlib.Path or None
-        The file; None keeps results in memory only.
+        The file; None keeps results in memory.
     made_by : str
         What made them: another model or other options are another text.
 
@@ -53,28 +64,26 @@ class Results:
     def __init__(self, path, made_by):
         self.path = None if path is None else Path(path)
         self.made_by = made_by
-        self._records = {}
+        self._entries = {}
         if self.path is None:
             return
         if self.path.exists():
-            self._records = _read(self.path)
+            self._entries = _read(self.path)
         with explain_refusals(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._append("")
 
-    def __getitem__(self, name):
-        return self._records[name]
-
     def has(self, name):
         """Whether it has a result of that name by the same model."""
-        return self._records.get(name, {}).get(MADE_BY) == self.made_by
+        entry = self._entries.get(name)
+        return entry is not None and entry.made_by == self.made_by
 
     def knows(self, item):
         """Whether it has the result of a file as it is now."""
         if not self.has(item.name):
             return False
         now = stamp(item.path)
-        return now is not None and self[item.name].get(STAMP) == list(now)
+        return now is not None and self._entries[item.name].stamp == now
 
     def add(self, item, record, read_at=None):
         """Takes the result of a file and writes its line.
@@ -90,18 +99,17 @@ class Results:
             meanwhile.
         """
         now = read_at or stamp(item.path)
-        record = {
+        place = {
             "name": item.name,
             **record,
-            STAMP: now and list(now),
+            STAMP: now,
             MADE_BY: self.made_by,
         }
-        self._records[item.name] = record
         if self.path is not None:
             with explain_refusals(self.path):
-                # The break comes first: a torn line spoils no other.
-                line = json.dumps(record, ensure_ascii=False)
-                self._append(f"\n{line}")
+                line = json.dumps(place, ensure_ascii=False)
+                place = self._append(line)
+        self._entries[item.name] = _Entry(self.made_by, now, place)
 
     def finish(self, items):
         """Writes the file anew, in the order of the items, without what was
@@ -111,42 +119,70 @@ class Results:
         ---------
         items : list of Item
             What was asked for.
-
-        Returns
-        -------
-        list of dict
-            The records of those that have one.
         """
-        named = {item.name for item in items}
-        asked = [
-            self._records[i.name] for i in items if i.name in self._records
-        ]
-        asked = [record for record in asked if record[MADE_BY] == self.made_by]
-        if self.path is not None:
-            rest = [r for name, r in self._records.items() if name not in named]
-            with (
-                replacing(self.path) as beside,
-                open(beside, "w", encoding="utf-8") as stream,
-            ):
-                for record in asked + rest:
-                    stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        return asked
+        if self.path is None:
+            return
+        asked = {item.name for item in items}
+        order = [item.name for item in items if item.name in self._entries]
+        order += [name for name in self._entries if name not in asked]
+        entries = {}
+        with (
+            replacing(self.path) as beside,
+            open(beside, "wb") as stream,
+            open(self.path, "rb") as old,
+        ):
+            for name in order:
+                entry = self._entries[name]
+                old.seek(entry.place)
+                entries[name] = entry._replace(place=stream.tell())
+                stream.write(old.readline().rstrip(b"\n") + b"\n")
+        self._entries = entries
 
-    def _append(self, text):
+    def records(self, items):
+        """Records of files that have one of this model, one after the other.
+
+        Arguments
+        ---------
+        items : list of Item
+            Which, and in what order.
+
+        Yields
+        ------
+        dict
+        """
+        names = (item.name for item in items if self.has(item.name))
+        if self.path is None:
+            for name in names:
+                yield self._entries[name].place
+            return
+        with open(self.path, "rb") as stream:
+            for name in names:
+                stream.seek(self._entries[name].place)
+                yield json.loads(stream.readline())
+
+    def _append(self, line):
+        """Writes a line, and says where it begins."""
+        # The break comes first: a torn line spoils no other.
+        data = f"\n{line}".encode() if line else b""
         # Opened each time, without a buffer: a kill loses no line.
         with open(self.path, "ab", buffering=0) as stream:
-            stream.write(text.encode())
+            stream.write(data)
+            return stream.tell() - len(data) + 1
 
 
 def _read(path):
-    """Records by name; of a name's several, the last."""
-    records, strange = {}, 0
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        for line in filter(str.strip, stream):
+    """Entries by name; of a name's several, the last."""
+    entries, strange, place = {}, 0, 0
+    with open(path, "rb") as stream:
+        for line in stream:
+            begin, place = place, place + len(line)
+            if not line.strip():
+                continue
             try:
                 record = json.loads(line)
-                records[record["name"]] = record
-                record[MADE_BY]
+                time = record[STAMP] and tuple(record[STAMP])
+                entry = _Entry(record[MADE_BY], time, begin)
+                entries[record["name"]] = entry
             except (ValueError, KeyError, TypeError):
                 strange += 1
     if strange > 1:
@@ -154,4 +190,4 @@ def _read(path):
             f"{path} is there already and holds something else than results "
             "of this command: move it, or choose another -o"
         )
-    return records
+    return entries

@@ -107,5 +107,6 @@ def classify(
             engine, items, results, lambda _: listener.begin(), "classifying"
         )
     finally:
-        click.echo(files.write(results.finish(items)), nl=False)
+        results.finish(items)
+        files.write(results.records(items))
     tell(summary, output)

@@ -105,5 +105,6 @@ def transcribe(
             engine, items, results, lambda _: listener.begin(), "transcribing"
         )
     finally:
-        click.echo(files.write(results.finish(items)), nl=False)
+        results.finish(items)
+        files.write(results.records(items))
     tell(summary, output)

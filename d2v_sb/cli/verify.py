@@ -99,7 +99,7 @@ def verify(
     from d2v_sb.bulk.extraction import MeanCollector
     from d2v_sb.bulk.features import Embeddings, Mean
     from d2v_sb.bulk.models import find_folder, identity
-    from d2v_sb.bulk.outputs import OutputFiles, write_text
+    from d2v_sb.bulk.outputs import OutputFiles, write_lines
     from d2v_sb.bulk.run import run_all
 
     files = OutputFiles(PAIRS, output, format_, [])
@@ -126,11 +126,10 @@ def verify(
     finally:
         embeddings.save()
     records = embeddings.score(pairs, threshold)
-    text = files.text(records)
     if output is None:
-        click.echo(text, nl=False)
+        files.write(records)
     else:
-        write_text(output, text)
+        write_lines(output, files.lines(records))
     rates = error_rates(records)
     if rates:
         click.echo(

@@ -16,16 +16,19 @@ from torchaudio.functional import resample
 
 from d2v_sb.classification_folder import export_classifier
 from d2v_sb.cli import main
-from d2v_sb.inference import export_ctc
+from d2v_sb.inference import export_ctc, export_joint
 from d2v_sb.lobes import (
+    AttentionDecoder,
     CTCModel,
     Data2VecAudio,
+    JointModel,
+    SpeechEncoder,
     UtteranceClassifier,
     UtteranceEncoder,
     WeightedData2Vec,
     make_head,
 )
-from d2v_sb.tokens import Letters
+from d2v_sb.tokens import Letters, Subwords
 from d2v_sb.utterances import Labels
 
 
@@ -43,14 +46,42 @@ def refused(*words):
     return result.stderr
 
 
-def ctc_folder(folder, letters=" AB"):
+def ctc_folder(folder, letters=" AB", **options):
     """A CTC model of random weights that says something."""
     torch.manual_seed(0)
     head = Linear(input_size=128, n_neurons=len(letters) + 1)
     # Large outputs: no two labels are so near that rounding decides.
     torch.nn.init.normal_(head.w.weight, std=2.0)
-    model = CTCModel(Data2VecAudio("tiny"), head).eval()
+    model = CTCModel(Data2VecAudio("tiny", **options), head).eval()
     export_ctc(folder, model, Letters(letters))
+    return folder
+
+
+def joint_folder(folder):
+    """A model of CTC and attention, of random weights."""
+    torch.manual_seed(0)
+    said = ["ONE TWO THREE", "TOO TREE NOT"] * 9
+    csv = folder.with_name("said.csv")
+    rows = [f"{i},{words}" for i, words in enumerate(said)]
+    csv.write_text("\n".join(["ID,wrd", *rows]) + "\n")
+    subwords = Subwords(csv, folder.parent, 14, "bpe", bos_index=1, eos_index=2)
+    heads = [Linear(input_size=32, n_neurons=14) for _ in range(2)]
+    for head in heads:
+        torch.nn.init.normal_(head.w.weight, std=2.0)
+    encoder = SpeechEncoder(Data2VecAudio("tiny"), 32)
+    decoder = AttentionDecoder(14, 32, num_layers=1)
+    model = JointModel(encoder, heads[0], decoder, heads[1]).eval()
+    search = {
+        "bos_index": 1,
+        "eos_index": 2,
+        "blank_index": 0,
+        "beam_size": 2,
+        "ctc_weight_decode": 0.4,
+        "temperature": 1.0,
+        "max_decode_ratio": 0.2,
+        "length_normalization": True,
+    }
+    export_joint(folder, model, subwords, search)
     return folder
 
 

@@ -70,7 +70,7 @@ def totals(items, **options):
     model, results = Sums(), Results(None, "")
     engine = Engine(model, AtPauses(1.0), **options)
     summary = run_all(engine, items, results, lambda _: Total(), "summing")
-    found = {r["name"]: r["total"] for r in results.finish(items)}
+    found = {r["name"]: r["total"] for r in results.records(items)}
     return found, model, summary
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_breaks_after_some_pieces_is_not_half_done(
     results = Results(None, "")
     engine = Engine(Sums(), AtPauses(1.0), batch_seconds=0.1)
     summary = run_all(engine, items[:1], results, lambda _: Spool(), "x")
-    assert results.finish(items) == [] and discarded == [True]
+    assert not list(results.records(items)) and discarded == [True]
     assert summary.failed[0].reason == "broken after 2.5 s"
 
 
@@ -170,7 +170,8 @@ def test_what_is_done_is_known_again(items, tmp_path):
         results = Results(path, made_by)
         engine = Engine(Sums(), AtPauses(1.0))
         done = run_all(engine, items, results, lambda _: Total(), "x").done
-        return done, results.finish(items)
+        results.finish(items)
+        return done, list(results.records(items))
 
     assert run("model 1")[0] == 7
     assert run("model 1")[0] == 0
@@ -194,7 +195,8 @@ def test_a_torn_line_costs_its_file_and_no_other(items, tmp_path):
     assert [again.knows(item) for item in items[:3]] == [True, True, False]
     again.add(items[2], {"text": "HELLO"})
     assert Results(path, "model").knows(items[2])
-    records = again.finish(items)
+    again.finish(items)
+    records = list(again.records(items))
     assert [r["name"] for r in records] == ["0.wav", "1.wav", "2.wav"]
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
@@ -204,7 +206,8 @@ def test_lines_of_files_that_were_not_asked_for_stay(items, tmp_path):
     for item in items[:2]:
         results = Results(path, "model")
         results.add(item, {"text": "HELLO"})
-        assert len(results.finish([item])) == 1
+        results.finish([item])
+        assert len(list(results.records([item]))) == 1
     assert len(path.read_text().splitlines()) == 2
 
 

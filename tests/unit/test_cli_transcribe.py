@@ -7,13 +7,20 @@ Authors
 import json
 
 import pytest
-from speechbrain.inference.ASR import EncoderASR
+from speechbrain.inference.ASR import EncoderASR, EncoderDecoderASR
 
 from d2v_sb.alignment import transcribe_words
 from d2v_sb.bulk.audio import load_audio
+from d2v_sb.bulk.pieces import AtPauses
 from d2v_sb.bulk.results import Results
 from d2v_sb.chunked import stream_words
-from tests.unit.bulk_models import call, ctc_folder, refused, write_formats
+from tests.unit.bulk_models import (
+    call,
+    ctc_folder,
+    joint_folder,
+    refused,
+    write_formats,
+)
 
 GOOD = [
     "a.flac",
@@ -167,6 +174,40 @@ def test_precision_and_batches_change_little(model, audio, transcripts):
     assert texts == [r["text"] for r in transcripts[0].values()]
     half = call("transcribe", model, *files, "--precision", "bf16")
     assert half.exit_code == 0 and len(half.stdout.splitlines()) == 7
+
+
+def test_attention_is_heard_as_by_its_interface(audio, tmp_path):
+    folder = joint_folder(tmp_path / "inference")
+    asr = EncoderDecoderASR.from_hparams(source=str(folder))
+    names = ["a.flac", "long.flac"]
+    words = ("--chunk_seconds", 3, "--format", "jsonl")
+    # Each alone: what finds no end, as here, is cut at its batch's limit.
+    words = (*words, "--batch_seconds", 0.1)
+    files = [audio / name for name in names]
+    result = call("transcribe", folder, *files, *words)
+    for name, line in zip(names, result.stdout.splitlines(), strict=True):
+        record, texts = json.loads(line), []
+        for piece in AtPauses(3.0)([load_audio(str(audio / name))]):
+            wav = piece.wav[None]
+            texts += asr.transcribe_batch(wav, wav.new_ones(1))[0]
+        assert record["text"] == " ".join(filter(None, texts))
+        assert len(texts) == (1 if name == "a.flac" else 3)
+        # CTC can not spell everything that attention says in its frames.
+        for word in record.get("words", []):
+            assert 0 <= word["start"] < word["end"] <= record["seconds"]
+
+
+def test_a_model_without_times_of_words_has_those_of_pieces(audio, tmp_path):
+    """Its output is normalised over the file, so chunks would be others."""
+    folder = ctc_folder(tmp_path / "inference", output_norm=True)
+    words = ("--chunk_seconds", 3, "--format", "jsonl")
+    result = call("transcribe", folder, audio / "long.flac", *words)
+    record = json.loads(result.stdout)
+    assert "words" not in record and len(record["segments"]) == 3
+    assert record["segments"][0]["start"] == 0
+    assert record["segments"][-1]["end"] == record["seconds"]
+    srt = call("transcribe", folder, audio / "long.flac", "--format", "srt")
+    assert srt.stdout.startswith("1\n00:00:00,000 --> ")
 
 
 @pytest.mark.parametrize(
