@@ -29,10 +29,15 @@ class FFmpegDecoder:
         import av
 
         self.path = path
+        # Opened here, and no protocol allowed: playlists name other files and
+        # addresses, which FFmpeg would open for whoever wrote them.
+        self._file = open(path, "rb")  # noqa: SIM115
         try:
-            # With its scheme: FFmpeg takes "http:12.m4a" for an address.
-            self._container = av.open(f"file:{path}")
+            self._container = av.open(
+                self._file, options={"protocol_whitelist": "none"}
+            )
         except (av.FFmpegError, ValueError) as error:
+            self._file.close()
             raise DataError(f"{path}: unreadable: {_said(error)}") from error
         if not self._container.streams.audio:
             self.close()
@@ -78,6 +83,7 @@ class FFmpegDecoder:
     def close(self):
         """Closes the file."""
         self._container.close()
+        self._file.close()
 
     def _frames(self):
         """Frames as FFmpeg gives them, but for what is missing an error."""

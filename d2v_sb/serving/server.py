@@ -109,10 +109,17 @@ def make_server(page, host="127.0.0.1", port=7860, max_mb=50.0):
     gr = import_gradio()
     import fastapi
     import uvicorn
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     bound = _bind(host, port)
+    app = fastapi.FastAPI()
+    if is_loopback(host):
+        # Or a site whose name was made to lead here could ask the page.
+        app.add_middleware(
+            TrustedHostMiddleware, allowed_hosts=["localhost", host]
+        )
     app = gr.mount_gradio_app(
-        fastapi.FastAPI(openapi_url=None),
+        app,
         page,
         path="/",
         server_name=host,
@@ -126,6 +133,9 @@ def make_server(page, host="127.0.0.1", port=7860, max_mb=50.0):
         pwa=False,
         **look(),
     )
+    # Until it is "launched", gradio takes any path of this machine that a
+    # request names for an upload.
+    page.has_launched = True
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=2
     )
@@ -152,6 +162,7 @@ def run_until_stopped(server, bound):
 
 
 def _bind(host, port):
+    bound = None
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -163,6 +174,8 @@ def _bind(host, port):
         bound.bind(address)
         bound.listen()  # a browser that comes early waits
     except (OSError, OverflowError) as error:
+        if bound is not None:
+            bound.close()
         raise UserError(
             f"--host {host} --port {port} can not be listened at: {error}. "
             "Choose another --port"

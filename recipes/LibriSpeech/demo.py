@@ -91,6 +91,13 @@ def main():
             folder / "inference", folder / f"{splits['test']}.csv"
         )
     compare(heard)
+    best = output / "pretrained"
+    print(
+        "\nYours to try:\n"
+        f"  .venv/bin/d2v-sb transcribe {best}/inference {best}/"
+        f"{splits['test']}.csv -o heard.tsv\n"
+        f"  {best}/report.html  the run as a page\n"
+    )
     print(f"The demo took {(time.time() - start) / 60:.1f} minutes.")
 
 

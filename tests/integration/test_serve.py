@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -287,3 +289,42 @@ def test_the_command_serves_and_leaves_nothing_behind(folders, tmp_path):
         process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
     assert not list(tmp_path.glob("d2v_sb_serve_*"))
+
+
+def post(address, path, body, **headers):
+    """Status and answer of a request that no browser made."""
+    request = urllib.request.Request(
+        address + path,
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", **headers},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_request_can_not_name_a_file_of_the_machine(address, clips):
+    data = {"path": str(clips[0]), "meta": {"_type": "gradio.FileData"}}
+    config = urllib.request.urlopen(f"{address}config").read()
+    numbers = [
+        function["id"]
+        for function in json.loads(config)["dependencies"]
+        if len(function["inputs"]) == 1
+    ]
+    assert numbers
+    for number in numbers:
+        body = {"data": [data], "fn_index": number, "session_hash": "x"}
+        status, answer = post(address, "gradio_api/run/predict", body)
+        if status == 404:  # by another route
+            status, answer = post(address, "gradio_api/queue/join", body)
+            events = f"{address}gradio_api/queue/data?session_hash=x"
+            with urllib.request.urlopen(events, timeout=SECONDS) as stream:
+                answer += stream.read().decode()
+        assert "<svg" not in answer and '"success":true' not in answer, answer
+
+
+def test_a_site_under_another_name_is_not_answered(address):
+    status, _ = post(address, "config", {}, Host="evil.example")
+    assert status == 400

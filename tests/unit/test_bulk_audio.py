@@ -481,3 +481,20 @@ def test_memory_follows_the_block(monkeypatch, rate, seconds_due):
     for _ in audio_blocks("a.wav", block_seconds=4):
         most = max(most, len(alive))
     assert 0 < most <= 8  # two seconds each: a piece of ten and what follows
+
+
+@pytest.mark.parametrize("named", ["absolute", "relative", "file:"])
+def test_a_playlist_opens_no_other_file(tmp_path, named):
+    """What a stranger's file names is not read for them."""
+    encode(tmp_path / "private.aac", "aac", 16000)
+    assert len(load_audio(str(tmp_path / "private.aac"))) > 0
+    target = {
+        "absolute": f"{tmp_path}/private.aac",
+        "relative": "private.aac",
+        "file:": f"file://{tmp_path}/private.aac",
+    }[named]
+    playlist = tmp_path / "x.m3u8"
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n"
+    playlist.write_text(f"{head}{target}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(DataError, match="x.m3u8"):
+        load_audio(str(playlist))
