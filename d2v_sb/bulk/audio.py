@@ -5,7 +5,7 @@ Authors
 """
 
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import torch
 
@@ -61,7 +61,9 @@ def audio_blocks(path, block_seconds=60.0):
     if size < 1:
         raise UserError(f"block_seconds={block_seconds}: it is more than 0")
     with closing(open_decoder(path)) as decoder:
-        rate, pieces = decoder.read()
+        with _as_data_error(path):
+            rate, pieces = decoder.read()
+        pieces = _decoded(pieces, path)
         pieces = _finite(_regrouped(pieces, PIECE_SECONDS * rate), path)
         if rate != SAMPLE_RATE:
             pieces = _resampled(pieces, rate, path)
@@ -171,17 +173,42 @@ def open_decoder(path):
     """
     path = os.fspath(path)
     _raise_if_no_file(path)
-    decoder = open_sndfile(path)
-    if decoder is not None:
-        return decoder
+    with _as_data_error(path):
+        decoder = open_sndfile(path)
+        if decoder is not None:
+            return decoder
+        try:
+            import av  # noqa: F401
+        except ImportError as error:
+            raise DataError(
+                f"{path}: libsndfile does not read it, or not to its end. "
+                'PyAV reads more, if it is audio: pip install "d2v_sb[av]"'
+            ) from error
+        return FFmpegDecoder(path)
+
+
+@contextmanager
+def _as_data_error(path):
+    """Decoders meet damage that they have no error for, and disks fail: that
+    is one file's fault, not the run's."""
     try:
-        import av  # noqa: F401
-    except ImportError as error:
-        raise DataError(
-            f"{path}: libsndfile does not read it, or not to its end. PyAV "
-            'reads more, if it is audio: pip install "d2v_sb[av]"'
-        ) from error
-    return FFmpegDecoder(path)
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: unreadable: {reason}") from error
+
+
+def _decoded(pieces, path):
+    """What a decoder gives, its errors told of the file."""
+    pieces = iter(pieces)
+    while True:
+        with _as_data_error(path):
+            wav = next(pieces, None)
+        if wav is None:
+            return
+        yield wav
 
 
 def _raise_if_no_file(path):

@@ -63,7 +63,7 @@ class ClassListener:
 
 class Posteriors:
     """Collects the windows of a file; the whole is their mean, each counting
-    by its length.
+    by what it has that the one before had not.
 
     Arguments
     ---------
@@ -73,14 +73,15 @@ class Posteriors:
 
     def __init__(self, listener):
         self.listener = listener
-        self._sum, self._weight, self._windows = 0.0, 0, []
+        self._sum, self._end, self._windows = 0.0, 0, []
 
     def add(self, piece, output):
         """Takes a window's posteriors; after the last, the file's record."""
-        self._sum = self._sum + output * len(piece.wav)
-        self._weight += len(piece.wav)
+        # The last window of a long file overlaps the one before.
+        end = piece.start + piece.num_samples
+        self._sum = self._sum + output * (end - self._end)
+        self._end = end
         if self.listener.over_time:
-            end = piece.start + len(piece.wav)
             window = {
                 "start": round(piece.start / SAMPLE_RATE, 3),
                 "end": round(end / SAMPLE_RATE, 3),
@@ -89,7 +90,7 @@ class Posteriors:
             self._windows.append(window)
         if not piece.last:
             return None
-        whole = self.listener.likeliest(self._sum / self._weight)
+        whole = self.listener.likeliest(self._sum / self._end)
         record = {"seconds": seconds_of(piece), **described(whole)}
         return record | ({"windows": self._windows} if self._windows else {})
 

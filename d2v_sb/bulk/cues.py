@@ -6,7 +6,7 @@ Authors
 
 from typing import NamedTuple
 
-MAX_LETTERS = 84  # two lines of 42, as broadcasters have them
+MAX_LETTERS = 84  # as two lines of 42 take, which players break
 MAX_SECONDS = 7.0
 PAUSE = 0.8  # seconds of silence that end a subtitle
 
@@ -30,7 +30,7 @@ def cues(record):
     Returns
     -------
     list of Cue
-        Of its words; where they have no times, its segments.
+        Of its words. Where these have no times, a segment's time is shared out.
 
     Example
     -------
@@ -40,10 +40,11 @@ def cues(record):
     [Cue(start=0.5, end=1.4, text='HELLO THERE'), Cue(start=3.0, end=3.2, \
 text='BYE')]
     """
-    if "words" not in record:
-        return [Cue(**segment) for segment in record["segments"]]
+    words = record.get("words")
+    if words is None:
+        words = [w for x in record["segments"] for w in _spread(Cue(**x))]
     found = []
-    for word in record["words"]:
+    for word in words:
         new = Cue(word["start"], word["end"], word["text"])
         if found and _together(found[-1], new):
             before = found.pop()
@@ -51,6 +52,16 @@ text='BYE')]
             new = Cue(before.start, max(before.end, new.end), text)
         found.append(new)
     return found
+
+
+def _spread(segment):
+    """Words of a segment, each as long as its share of the letters."""
+    words, begin = segment.text.split(), segment.start
+    total = sum(map(len, words))
+    for word in words:
+        end = begin + (segment.end - segment.start) * len(word) / total
+        yield {"text": word, "start": begin, "end": end}
+        begin = end
 
 
 def _together(before, word):

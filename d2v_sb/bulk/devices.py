@@ -4,6 +4,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import re
+
 import torch
 
 from d2v_sb.errors import UserError
@@ -40,11 +42,16 @@ def find_device(name):
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: it is cpu, cuda, cuda:1 or auto")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
+        if device.type == "cuda":
+            # Streams and events are those of the current one.
+            torch.cuda.set_device(device)
     # AssertionError: a torch without CUDA
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"--device {name}: it can not be used ({reason}). Choose cpu, or "

@@ -16,12 +16,13 @@ from speechbrain.utils.data_utils import batch_pad_right
 
 from d2v_sb.bulk.inputs import Item
 from d2v_sb.bulk.loading import Failed, Loader
-from d2v_sb.bulk.pieces import Piece
+from d2v_sb.bulk.pieces import Span
 from d2v_sb.presets import SAMPLE_RATE
 
 GROWTH = 1.15  # from one class of lengths to the next: most padding is 13 %
 NUM_WORKERS = 4
 AHEAD = 4  # batches that may wait to be heard
+PATIENCE = 8  # batches for which a batch that is not full waits
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -34,7 +35,7 @@ class Done(NamedTuple):
 
     item: Item
     number: int
-    piece: Piece
+    piece: Span
     output: object
     read_at: tuple
 
@@ -118,23 +119,29 @@ class Engine:
 
     def _batches(self, loader):
         """Pieces by length until they fill a batch; failures pass."""
-        classes = {}
+        filling, number = {}, 0
         for found in loader:
             if isinstance(found, Failed):
                 yield found
                 continue
             length = len(found.piece.wav)
             key = math.floor(math.log(length, GROWTH))
-            batch = classes.setdefault(key, [])
-            longest = max(length, *(len(x.piece.wav) for x in batch), 0)
-            if batch and longest * (len(batch) + 1) > self.batch_samples:
-                yield batch
-                classes[key] = [found]
-            else:
-                batch.append(found)
+            batch = filling.get(key)
+            if batch is not None and not batch.has_room(
+                length, self.batch_samples
+            ):
+                yield filling.pop(key).pieces
+                number += 1
+                # Whatever waits for a rare length keeps its file from ending.
+                for old in [k for k in filling if filling[k].due <= number]:
+                    yield filling.pop(old).pieces
+                batch = None
+            if batch is None:
+                batch = filling[key] = _Batch(number + PATIENCE)
+            batch.add(found, length)
         # The shortest last, as the files are.
-        for key in sorted(classes, reverse=True):
-            yield classes[key]
+        for key in sorted(filling, reverse=True):
+            yield filling[key].pieces
 
     def _in_flight(self, batches):
         """Results of each batch once the next one is on its way."""
@@ -169,7 +176,7 @@ class Engine:
             for x in tensors
         ]
         event = torch.cuda.Event()
-        event.record()
+        event.record(torch.cuda.current_stream(device))
         return batch, tensors, event
 
     @torch.inference_mode()
@@ -179,7 +186,7 @@ class Engine:
         num_samples = [len(x.piece.wav) for x in batch]
         outputs = self.model.rows(tensors, num_samples)
         return [
-            Done(x.item, x.number, x.piece, output, x.read_at)
+            Done(x.item, x.number, Span.of(x.piece), output, x.read_at)
             for x, output in zip(batch, outputs, strict=True)
         ]
 
@@ -187,6 +194,22 @@ class Engine:
         if self.dtype is None:
             return nullcontext()
         return torch.autocast(device_type, self.dtype)
+
+
+class _Batch:
+    """Pieces of like lengths, to be heard when so many batches were."""
+
+    def __init__(self, due):
+        self.due = due
+        self.pieces, self.longest = [], 0
+
+    def has_room(self, length, num_samples):
+        longest = max(self.longest, length)
+        return longest * (len(self.pieces) + 1) <= num_samples
+
+    def add(self, found, length):
+        self.pieces.append(found)
+        self.longest = max(self.longest, length)
 
 
 class _Order:

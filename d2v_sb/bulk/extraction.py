@@ -5,9 +5,12 @@ Authors
 """
 
 import json
+import os
 from pathlib import Path
 
-from d2v_sb.atomic import replacing
+import numpy as np
+
+from d2v_sb.atomic import remove_left_overs, replacing
 from d2v_sb.bulk.feature_files import FeatureFiles
 from d2v_sb.bulk.features import Embeddings, Mean
 from d2v_sb.bulk.hearing import seconds_of
@@ -50,22 +53,21 @@ class FeatureFolder:
     def __init__(self, folder, items, model, pool, format, settings):
         self.folder = Path(folder)
         self.model, self.pool = model, pool
-        _keep_settings(self.folder, {**settings, "format": format})
-        self.results = Results(self.folder / INDEX, settings["made_by"])
         self.items = items
-        ending = f".{format}"
-        pooled = pool != "none"
-        if pooled or format == "parquet":
-            self._refuse_changed()
+        ending, pooled = f".{format}", pool != "none"
+        paths = output_paths([item.name for item in items], ending)
         if format == "parquet":
             import_parquet()
+        _keep_settings(self.folder, {**settings, "format": format})
+        self.results = Results(self.folder / INDEX, settings["made_by"])
+        self._forget_missing()
+        self._refuse_changed(pooled or format == "parquet")
         if pooled:
             self.files = EmbeddingParts(self.folder, ending, self.results)
         elif format == "parquet":
             frame_seconds = model.cut.hop / SAMPLE_RATE
             self.files = FrameParts(self.folder, self.results, frame_seconds)
         else:
-            paths = output_paths([item.name for item in items], ending)
             self.files = FeatureFiles(self.folder, paths, self.results)
 
     def begin(self, item):
@@ -84,19 +86,31 @@ class FeatureFolder:
         self.files.close()
         self.results.finish(self.items)
 
-    def _refuse_changed(self):
-        """A row that is written can not be taken back."""
-        changed = [
-            item
-            for item in self.items
-            if self.results.has(item.name) and not self.results.knows(item)
+    def _forget_missing(self):
+        """What the index tells of files that are not there: of a run that was
+        killed, or of someone who removed them."""
+        missing = [
+            name
+            for name, file in self.results.files().items()
+            if not (self.folder / file).is_file()
         ]
-        if changed:
-            raise UserError(
-                f"{self.folder} has rows of {len(changed)} files that are not "
-                f"the same any more, the first {changed[0].path}: begin in "
-                "another folder"
-            )
+        if missing:
+            self.results.forget(missing)
+            self.results.finish(self.items)
+
+    def _refuse_changed(self, in_parts):
+        """Features of another file of the same name are not overwritten, and a
+        row that is written can not be taken back."""
+        for item in self.items:
+            if not self.results.has(item.name) or self.results.knows(item):
+                continue
+            before = self.results.path_of(item.name)
+            if in_parts or before != os.path.abspath(item.path):
+                raise UserError(
+                    f"{self.folder} has features of {before} as {item.name}, "
+                    f"and {item.path} is not the same file any more: begin in "
+                    "another folder"
+                )
 
 
 class _FrameCollector:
@@ -104,10 +118,7 @@ class _FrameCollector:
         self.frames = frames
 
     def add(self, piece, output):
-        end = (
-            None if piece.num_frames is None else piece.first + piece.num_frames
-        )
-        self.frames.add(output[piece.first : end])
+        self.frames.add(_counting(piece, output))
         return (self.frames, seconds_of(piece)) if piece.last else None
 
     def discard(self):
@@ -129,10 +140,25 @@ class MeanCollector:
     def add(self, piece, output):
         """Takes a piece; after the last, (vector, seconds of the file)."""
         if piece.num_frames is None:
-            self.mean.add(output, weight=len(piece.wav) / SAMPLE_RATE)
+            weight = piece.num_samples / SAMPLE_RATE
+            self.mean.add(_finite(output), weight)
         else:
-            self.mean.add(output[piece.first : piece.first + piece.num_frames])
+            self.mean.add(_counting(piece, output))
         return (self.mean.result(), seconds_of(piece)) if piece.last else None
+
+
+def _counting(piece, output):
+    """The frames of a piece that count."""
+    return _finite(output[piece.first : piece.first + piece.num_frames])
+
+
+def _finite(array):
+    if not np.isfinite(array).all():
+        raise DataError(
+            "its features are not finite: if other files are fine, try "
+            "--precision fp32"
+        )
+    return array
 
 
 def describe(model, pool, source, dtype):
@@ -153,6 +179,7 @@ def describe(model, pool, source, dtype):
 def _keep_settings(folder, settings):
     """Writes the settings of a new folder, and refuses others of an old one."""
     path = folder / SETTINGS
+    remove_left_overs(folder, SETTINGS)
     # Where a model lies says nothing about it.
     compared = {k: v for k, v in settings.items() if k != "source"}
     compared = json.loads(json.dumps(compared))
@@ -174,7 +201,9 @@ def _keep_settings(folder, settings):
                 f"{'; '.join(changed)}. Choose another -o"
             )
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(
+        path.name != f".{INDEX}.lock" for path in folder.iterdir()
+    ):
         raise UserError(
             f"{folder} holds something else than features: choose another -o"
         )

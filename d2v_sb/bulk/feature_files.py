@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -70,7 +71,8 @@ class Frames:
     def _to_disk(self):
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            name = tempfile.mkstemp(suffix=".raw", dir=self.folder)[1]
+            handle, name = tempfile.mkstemp(suffix=".raw", dir=self.folder)
+            os.close(handle)
             self._file = Path(name)
         with open(self._file, "ab") as stream:
             for part in self._parts:

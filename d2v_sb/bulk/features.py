@@ -160,17 +160,14 @@ class Embeddings:
     ---------
     classifier : EncoderClassifier or SpeakerRecognition
         Of SpeechBrain.
-    dtype : str
-        One of ``DTYPES``.
     chunk_seconds : float
         A longer file is cut at pauses; its embedding is the mean of those of
         its pieces, each counting by its length.
     """
 
-    def __init__(self, classifier, dtype="float32", chunk_seconds=40.0):
+    def __init__(self, classifier, chunk_seconds=40.0):
         self.classifier = classifier
         self.device = torch.device(classifier.device)
-        self.dtype = DTYPES[dtype]
         self.cut = AtPauses(chunk_seconds)
 
     @property
@@ -181,7 +178,7 @@ class Embeddings:
     def forward(self, wavs, wav_lens):
         """A padded batch to embeddings (B, C)."""
         embeddings = self.classifier.encode_batch(wavs, wav_lens)
-        return (embeddings.squeeze(1).to(self.dtype),)
+        return (embeddings.squeeze(1).float(),)
 
     def rows(self, tensors, num_samples):
         """Each row's embedding, as frames (1, C)."""
@@ -266,7 +263,7 @@ def load_features(
     'none'
     """
     classifier = None
-    if pool == "model" or _is_classifier(source):
+    if pool == "model" or model_folder(source):
         classifier = load_interface(source, device, ("SpeakerRecognition",))
     if pool is None:
         own = classifier is not None and layers is None
@@ -277,10 +274,10 @@ def load_features(
                 "--pool model: the model's own embeddings are of its own "
                 "choice of layers; leave out --layers"
             )
-        return Embeddings(classifier, dtype, chunk_seconds), pool
+        return Embeddings(classifier, chunk_seconds), pool
     options = {
         "device": device,
-        "dtype": dtype,
+        "dtype": dtype if pool == "none" else "float32",
         "chunk_seconds": chunk_seconds,
         "context_seconds": context_seconds,
     }
@@ -303,12 +300,14 @@ def load_features(
     return WeightedFeatures(front_end, **options), pool
 
 
-def _is_classifier(source):
-    """Whether it is a model folder here. A hub name is taken for an encoder's
-    unless the model's own embeddings are asked for."""
+def model_folder(source):
+    """The model folder for speakers or classes that a source is, or "". A hub
+    name is taken for an encoder's."""
     if not Path(source).is_dir():
-        return False
+        return ""
     try:
-        return interface_name(find_folder(source)) == "SpeakerRecognition"
+        folder = find_folder(source)
+        is_one = interface_name(folder) == "SpeakerRecognition"
     except UserError:
-        return False
+        return ""
+    return folder if is_one else ""

@@ -43,6 +43,9 @@ class FFmpegDecoder:
             self.close()
             raise DataError(f"{path}: no audio in it")
         self._stream = stream = self._container.streams.audio[0]
+        if stream.codec_context is None:
+            self.close()
+            raise DataError(f"{path}: its audio is of no known codec")
         self._seconds, self._ends_at = self._by_header()
         name = self._container.format.name
         self.info = AudioInfo(

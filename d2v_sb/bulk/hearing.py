@@ -213,6 +213,11 @@ class PathWords:
         """Takes what a piece gave; after the last, the file's record."""
         end = piece.first + piece.num_frames
         values, indices = (x[piece.first : end] for x in output)
+        if not values.isfinite().all():
+            raise DataError(
+                "the model's output is not finite: if other files are fine, "
+                "try --precision fp32"
+            )
         self.words += self.path.add(values, indices)
         if not piece.last:
             return None
@@ -232,7 +237,7 @@ class PieceTexts:
         text, words = output
         start = piece.start / SAMPLE_RATE
         if text:
-            end = start + len(piece.wav) / SAMPLE_RATE
+            end = start + piece.num_samples / SAMPLE_RATE
             segment = round(start, 3), round(end, 3), text
             self.segments.append(segment)
             self.texts.append(text)
@@ -249,7 +254,7 @@ class PieceTexts:
 
 def seconds_of(last_piece):
     """Duration of a file, by its last piece."""
-    end = last_piece.start + len(last_piece.wav)
+    end = last_piece.start + last_piece.num_samples
     return round(end / SAMPLE_RATE, 3)
 
 

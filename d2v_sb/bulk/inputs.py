@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -76,13 +77,13 @@ def find_items(inputs):
     names = {}
     for item in items:
         other = names.setdefault(item.name, item)
-        if other is not item:
+        if other != item:
             raise UserError(
                 f"{other.path} and {item.path} are both named {item.name}: "
                 "give them names of your own by a list of lines NAME<tab>PATH, "
                 "or name the folder above them"
             )
-    return items
+    return list(names.values())  # one that is named twice is heard once
 
 
 def _in_folder(folder, progress):
@@ -115,12 +116,16 @@ def _csv_items(path, text):
     """Items of a CSV; None of another list."""
     if path.suffix.lower() != ".csv":
         return None
-    rows = list(csv.DictReader(text.splitlines()))
-    if rows and not all(rows[0].get(column) for column in CSV_COLUMNS):
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows = list(reader)
+    if not {*CSV_COLUMNS} <= {*(reader.fieldnames or ())}:
         raise DataError(
             f"{path}: a CSV of audio has the columns ID and wav; this one has "
-            f"{', '.join(map(str, rows[0]))}"
+            f"{', '.join(reader.fieldnames or ['nothing'])}"
         )
+    for number, row in enumerate(rows, 2):
+        if not all(row[column] for column in CSV_COLUMNS):
+            raise DataError(f"{path}: row {number} has no ID or no wav")
     return [Item(row["ID"], _placed(row["wav"], path)) for row in rows]
 
 
@@ -129,6 +134,10 @@ def _line_items(path, text):
         line = line.strip()
         if not line:
             continue
+        if line.endswith("|"):
+            raise DataError(
+                f"{path}: {line!r} is a command, which is not run: list files"
+            )
         # A path may hold blanks: a line that is one is no name and path.
         whole = _placed(line, path)
         name, *rest = line.split("\t" if "\t" in line else None, maxsplit=1)

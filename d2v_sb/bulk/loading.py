@@ -5,6 +5,7 @@ Authors
 """
 
 import queue
+import re
 import threading
 from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from d2v_sb.journal import stamp
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.progress import Progress
 
+# They break lines and columns, or are bytes that are no UTF-8.
+UNFIT = re.compile(r"[\0-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 PROBES = 8  # threads that read headers
 BLOCK_SECONDS = 60.0
 
@@ -63,6 +66,8 @@ def longest_first(items):
     """
 
     def look(item):
+        if UNFIT.search(item.name):
+            return Failed(item, "control characters or no UTF-8 in its name")
         try:
             return item, probe(item.path).seconds
         except DataError as error:

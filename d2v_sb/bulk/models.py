@@ -13,6 +13,12 @@ from speechbrain.utils.fetching import fetch
 
 from d2v_sb.errors import CheckpointError, UserError
 
+SMALL = 64 << 20  # bytes of a file that is looked at as a whole
+FOR = {
+    "EncoderASR": "speech recognition",
+    "EncoderDecoderASR": "speech recognition",
+    "SpeakerRecognition": "speakers or classes",
+}
 # What tells interfaces apart, in a folder's YAML.
 MARKS = (
     ("EncoderASR", re.compile(r"^decoding_function:", re.M)),
@@ -52,6 +58,12 @@ def find_folder(source):
             folder.glob("*.ckpt")
         ):
             return str(folder)
+    folds = [p.parent.name for p in sorted(path.glob("*/inference"))]
+    if folds:
+        raise UserError(
+            f"{source} holds several models: name one of {', '.join(folds)} in "
+            "it"
+        )
     if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         raise UserError(
             f"{source} is no model folder: it needs hyperparams.yaml and "
@@ -125,13 +137,18 @@ def load_interface(source, device, expected):
     name = interface_name(folder)
     if name not in expected:
         raise CheckpointError(
-            f"{source} is a model for {name}, and this command needs one for "
-            f"{' or '.join(expected)}"
+            f"{source} is a model for {FOR[name]} ({name}), and this command "
+            f"needs one for {FOR[expected[0]]}"
         )
     kind = getattr(speaker if name == "SpeakerRecognition" else ASR, name)
     try:
         loaded = kind.from_hparams(folder, run_opts={"device": str(device)})
     except ImportError as error:
+        if re.search("kenlm|pygtrie", str(error), re.I):
+            raise UserError(
+                f"{source} searches with a language model, which needs kenlm: "
+                'pip install -e ".[lm]" (a compiler is needed)'
+            ) from error
         raise CheckpointError(
             f"{source} was written by another version of d2v_sb, or needs "
             f"another package ({error}). The command that trained it writes "
@@ -147,7 +164,7 @@ def identity(source, module, *options):
     Arguments
     ---------
     source : str
-        Of ``find_folder``, or another name if the weights say it all.
+        Of ``find_folder``; empty if the weights say it all.
     module : torch.nn.Module
         The model.
     *options : object
@@ -166,13 +183,26 @@ def identity(source, module, *options):
     False
     """
     digest = hashlib.sha256(repr(options).encode())
-    if source:
-        digest.update(_yaml_of(source).encode())
+    for path in _files_of(source):
+        digest.update(path.name.encode())
+        if path.stat().st_size <= SMALL:
+            digest.update(path.read_bytes())
+        else:  # weights, which come below, or a language model
+            digest.update(str(path.stat().st_size).encode())
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())
         data = value.detach().cpu().contiguous().flatten()
         digest.update(data.view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
+
+
+def _files_of(source):
+    """What lies in a model folder, or was fetched of one: labels too decide
+    what a model says."""
+    if not source:
+        return []
+    folder = Path(fetch("hyperparams.yaml", source, savedir=None)).parent
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _yaml_of(source):
@@ -181,6 +211,7 @@ def _yaml_of(source):
         return Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{source}: its hyperparams.yaml can not be had: {error}. It is no "
-            "folder here; is it a hub name, and is the network there?"
+            f"{source}: its hyperparams.yaml can not be had. It is no folder "
+            "here; is it a hub name, and is the network there? "
+            f"({str(error).rstrip('.')})"
         ) from error

@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -59,6 +60,9 @@ class OutputFiles:
         None goes by the output's ending.
     names : list of str
         Of the audio files.
+    beside : str, optional
+        Ending of what is kept beside the output, for commands that keep
+        something else than results.
 
     Raises
     ------
@@ -76,8 +80,9 @@ class OutputFiles:
     'results.jsonl'
     """
 
-    def __init__(self, formats, output, format, names):
+    def __init__(self, formats, output, format, names, beside=None):
         self.formats = formats
+        self.beside = beside
         self.output = None if output is None else Path(output)
         self.format = format or self._by_ending()
         self.names = names
@@ -94,6 +99,10 @@ class OutputFiles:
                     f"--format {self.format} makes a file for each of the "
                     f"{len(names)} audio files: name a folder with -o"
                 )
+        if self.is_folder:
+            self._paths()  # two of one name are better known before the work
+        elif self.results_path != self.output:
+            self._refuse_others()
         if not makes_each and output is not None and self.output.is_dir():
             raise UserError(
                 f"-o {output} is a folder, and --format {self.format} makes "
@@ -105,6 +114,8 @@ class OutputFiles:
         """The JSON lines; None for the standard output."""
         if self.output is None:
             return None
+        if self.beside is not None:
+            return Path(f"{self.output}{self.beside}")
         if self.format == "jsonl":
             return self.output
         if self.is_folder:
@@ -124,12 +135,15 @@ class OutputFiles:
             sys.stdout.writelines(self.lines(records))
         elif self.is_folder:
             make = self.formats.each[self.format]
-            paths = output_paths(self.names, f".{self.format}")
+            paths = self._paths()
             for record in records:
                 path = self.output / paths[record["name"]]
                 write_lines(path, [make(record)])
         elif self.format != "jsonl":
             write_lines(self.output, self.lines(records))
+
+    def _paths(self):
+        return output_paths(self.names, f".{self.format}", replace=True)
 
     def lines(self, records):
         """Texts of records in the format, with what is above them."""
@@ -144,6 +158,14 @@ class OutputFiles:
         }[self.format]
         yield from map(make, records)
 
+    def _refuse_others(self):
+        """What is there without results beside it is not of this command."""
+        if self.output.is_file() and not self.results_path.exists():
+            raise UserError(
+                f"{self.output} is there already, and is not of this command: "
+                "move it, or choose another -o"
+            )
+
     def _by_ending(self):
         if self.output is None:
             return "text"
@@ -155,6 +177,39 @@ class OutputFiles:
                 f"({', '.join(self.formats.names)}), or a file that ends in "
                 f"{', '.join(self.formats.endings)}"
             ) from error
+
+
+@contextlib.contextmanager
+def kept(files, results, items):
+    """Has results in order and written at the end, and at a stop.
+
+    A stopped run leaves the output of an earlier one as it is.
+
+    Arguments
+    ---------
+    files : OutputFiles
+        The output.
+    results : Results
+        What the block fills.
+    items : list of Item
+        All audio files.
+
+    Example
+    -------
+    >>> from d2v_sb.bulk.results import Results
+    >>> formats = Formats(str, str, "", {}, None)
+    >>> with kept(OutputFiles(formats, None, None, []), Results(None, ""), []):
+    ...     pass
+    """
+    try:
+        yield
+    except BaseException:
+        results.finish(items)
+        if files.output is None or not files.output.exists():
+            files.write(results.records(items))
+        raise
+    results.finish(items)
+    files.write(results.records(items))
 
 
 def to_json(record):

@@ -19,6 +19,7 @@ from d2v_sb.scoring.detection import equal_error_rate, min_dcf
 from d2v_sb.scoring.embedding_cache import EmbeddingCache
 
 INTERVAL = 60.0  # seconds of work that a kill may lose
+SAVING_SHARE = 0.05
 
 
 class Pair(NamedTuple):
@@ -111,6 +112,11 @@ class CachedEmbeddings:
         # A cache reads nothing from where nothing is.
         self.cache = EmbeddingCache(path or "/dev/null/none", made_by)
         self._due = time.monotonic() + INTERVAL
+        self._failed = set()
+
+    def forget(self, names):
+        """Leaves out recordings that can not be used any more."""
+        self._failed.update(names)
 
     def knows(self, item):
         """Whether it has that of a file as it is now."""
@@ -124,9 +130,12 @@ class CachedEmbeddings:
 
     def save(self):
         """Writes the file."""
+        begin = time.monotonic()
         if self.path is not None:
             self.cache.save()
-        self._due = time.monotonic() + INTERVAL
+        # It is written whole, which may take a share of the time, no more.
+        end = time.monotonic()
+        self._due = end + max(INTERVAL, (end - begin) / SAVING_SHARE)
 
     def score(self, pairs, threshold):
         """Cosines of pairs.
@@ -145,6 +154,8 @@ class CachedEmbeddings:
         """
         records = []
         for pair in pairs:
+            if self._failed & {pair.one, pair.two}:
+                continue
             try:
                 one, two = self.cache[pair.one], self.cache[pair.two]
             except KeyError:

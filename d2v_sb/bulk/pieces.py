@@ -41,6 +41,21 @@ class Piece(NamedTuple):
     last: bool
 
 
+class Span(NamedTuple):
+    """Where a piece is in its file, without its waveform."""
+
+    start: int
+    num_samples: int
+    first: int
+    num_frames: int | None
+    last: bool
+
+    @classmethod
+    def of(cls, piece):
+        """That of a ``Piece``."""
+        return cls(piece.start, len(piece.wav), *piece[2:])
+
+
 class Overlapping:
     """Pieces of a number of frames, heard with context on either side.
 

@@ -5,15 +5,18 @@ Authors
 """
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from d2v_sb.atomic import explain_refusals, replacing
+from d2v_sb.bulk.inputs import Item
 from d2v_sb.errors import DataError
 from d2v_sb.journal import stamp
 
 # Beside a record's own keys.
 STAMP, MADE_BY = "stamp", "made_by"
+HEAD = b'{"name": "'  # of every line
 
 
 class _Entry(NamedTuple):
@@ -71,7 +74,7 @@ class Results:
             self._entries = _read(self.path)
         with explain_refusals(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._append("")
+            self._append(b"")
 
     def has(self, name):
         """Whether it has a result of that name by the same model."""
@@ -98,18 +101,53 @@ class Results:
             The file's ``stamp`` from before it was read; it may have changed
             meanwhile.
         """
-        now = read_at or stamp(item.path)
-        place = {
-            "name": item.name,
-            **record,
-            STAMP: now,
-            MADE_BY: self.made_by,
-        }
+        self.add_all([(item, record, read_at)])
+
+    def add_all(self, found):
+        """Takes the results of several files, whose lines are written at once.
+
+        Arguments
+        ---------
+        found : list of (Item, dict, tuple or None)
+            As the arguments of ``add``.
+        """
+        entries, data = {}, b""
+        for item, record, read_at in found:
+            now = read_at or stamp(item.path)
+            record = {
+                "name": item.name,
+                "path": os.path.abspath(item.path),
+                **record,
+                STAMP: now,
+                MADE_BY: self.made_by,
+            }
+            # The break comes first: a torn line spoils no other.
+            line = "\n" + json.dumps(record, ensure_ascii=False)
+            place = record if self.path is None else len(data) + 1
+            data += line.encode()
+            entries[item.name] = _Entry(self.made_by, now, place)
         if self.path is not None:
             with explain_refusals(self.path):
-                line = json.dumps(place, ensure_ascii=False)
-                place = self._append(line)
-        self._entries[item.name] = _Entry(self.made_by, now, place)
+                begin = self._append(data)
+            entries = {
+                name: entry._replace(place=begin + entry.place)
+                for name, entry in entries.items()
+            }
+        self._entries.update(entries)
+
+    def forget(self, names):
+        """Drops results, so that their files are done again."""
+        for name in names:
+            self._entries.pop(name, None)
+
+    def files(self):
+        """``record["file"]`` of all results of this model, by name."""
+        names = [Item(name, "") for name in self._entries if self.has(name)]
+        return {r["name"]: r.get("file") for r in self.records(names)}
+
+    def path_of(self, name):
+        """Where the audio of a result lay."""
+        return next(self.records([Item(name, "")]))["path"]
 
     def finish(self, items):
         """Writes the file anew, in the order of the items, without what was
@@ -160,19 +198,17 @@ class Results:
                 stream.seek(self._entries[name].place)
                 yield json.loads(stream.readline())
 
-    def _append(self, line):
-        """Writes a line, and says where it begins."""
-        # The break comes first: a torn line spoils no other.
-        data = f"\n{line}".encode() if line else b""
+    def _append(self, data):
+        """Writes lines, and says where they begin."""
         # Opened each time, without a buffer: a kill loses no line.
         with open(self.path, "ab", buffering=0) as stream:
             stream.write(data)
-            return stream.tell() - len(data) + 1
+            return stream.tell() - len(data)
 
 
 def _read(path):
     """Entries by name; of a name's several, the last."""
-    entries, strange, place = {}, 0, 0
+    entries, place = {}, 0
     with open(path, "rb") as stream:
         for line in stream:
             begin, place = place, place + len(line)
@@ -180,14 +216,23 @@ def _read(path):
                 continue
             try:
                 record = json.loads(line)
+            except ValueError:
+                if _is_torn(line):
+                    continue
+                record = None
+            try:
                 time = record[STAMP] and tuple(record[STAMP])
                 entry = _Entry(record[MADE_BY], time, begin)
                 entries[record["name"]] = entry
-            except (ValueError, KeyError, TypeError):
-                strange += 1
-    if strange > 1:
-        raise DataError(
-            f"{path} is there already and holds something else than results "
-            "of this command: move it, or choose another -o"
-        )
+            except (KeyError, TypeError) as error:
+                raise DataError(
+                    f"{path} is there already and holds something else than "
+                    "results of this command: move it, or choose another -o"
+                ) from error
     return entries
+
+
+def _is_torn(line):
+    """Whether it is the beginning of one of our lines."""
+    line = line.strip()
+    return line.startswith(HEAD) or HEAD.startswith(line)

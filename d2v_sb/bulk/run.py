@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from d2v_sb.bulk.loading import Failed, longest_first
+from d2v_sb.errors import DataError
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.progress import Progress
 
@@ -77,8 +78,9 @@ def run_all(engine, items, results, begin, name, keep=None):
         Files that it knows are not opened.
     begin : callable
         Gives, for an Item, an object whose ``add(piece, output)`` takes the
-        pieces of this file and gives its record after the last. What it may
-        have on the disk goes with its ``discard()`` if the file fails.
+        pieces of this file and gives its record after the last. A
+        ``DataError`` there is of the file. What it may have on the disk goes
+        with its ``discard()`` if the file fails.
     name : str
         What is being done.
     keep : callable, optional
@@ -95,44 +97,56 @@ def run_all(engine, items, results, begin, name, keep=None):
     >>> print(run_all(None, [], Results(None, ""), None, "example"))
     0 files, 0.0 s of audio in 0.0 s: 0 s of audio per s
     """
+    start = time.monotonic()
     todo = [item for item in items if not results.knows(item)]
     summary = Summary(known=len(items) - len(todo))
     if not todo:
         return summary
-    known_lengths, summary.failed = longest_first(todo)
     keep = keep or results.add
-    open_files = {}
-    start = time.monotonic()
+    collectors, ends, failed = {}, {}, set()
+
+    def fail(item, reason):
+        failed.add(item)
+        summary.failed.append(Failed(item, reason))
+        # What an earlier run said of the file is not so any more.
+        results.forget([item.name])
+        discard = getattr(collectors.pop(item, None), "discard", None)
+        if discard is not None:
+            discard()
+
+    known_lengths, unreadable = longest_first(todo)
+    for found in unreadable:
+        fail(*found)
     with Progress(name, len(known_lengths)) as progress:
         for found in engine.run([item for item, _ in known_lengths]):
-            summary.seconds = time.monotonic() - start
+            item = found.item
             if isinstance(found, Failed):
-                summary.failed.append(found)
-                discard = getattr(
-                    open_files.pop(found.item, None), "discard", None
-                )
-                if discard is not None:
-                    discard()
+                fail(*found)
                 progress.update()
                 continue
-            item, piece = found.item, found.piece
-            summary.audio_seconds += _new_audio(piece)
-            if item not in open_files:
-                open_files[item] = begin(item)
-            record = open_files[item].add(piece, found.output)
-            if record is not None:
-                del open_files[item]
+            if item in failed:
+                continue
+            piece = found.piece
+            end = piece.start + piece.num_samples
+            new = end - ends.pop(item, 0)  # the rest is context or overlap
+            summary.audio_seconds += new / SAMPLE_RATE
+            if item not in collectors:
+                collectors[item] = begin(item)
+            try:
+                record = collectors[item].add(piece, found.output)
+            except DataError as error:
+                fail(item, str(error))
+                progress.update()
+                continue
+            if piece.last:
+                del collectors[item]
                 keep(item, record, found.read_at)
                 summary.done += 1
                 progress.update()
-            rate = summary.audio_seconds / max(summary.seconds, 1e-9)
+            else:
+                ends[item] = end
+            summary.seconds = time.monotonic() - start
+            rate = summary.audio_seconds / summary.seconds
             progress.note(f"{rate:,.0f} s of audio per s")
+    summary.seconds = time.monotonic() - start
     return summary
-
-
-def _new_audio(piece):
-    """Seconds of a piece, context left out as well as frames say it."""
-    if piece.num_frames is None:
-        return len(piece.wav) / SAMPLE_RATE
-    hop = 320  # of every published architecture; this is for a rate only
-    return piece.num_frames * hop / SAMPLE_RATE

@@ -7,13 +7,20 @@ Authors
 """
 
 import json
+import os
+import re
 import shutil
 import time
 
 import numpy as np
 
 from d2v_sb.atomic import replacing
-from d2v_sb.bulk.feature_files import SPILL, Frames, write_safetensors
+from d2v_sb.bulk.feature_files import (
+    SPILL,
+    Frames,
+    write_npy,
+    write_safetensors,
+)
 from d2v_sb.errors import UserError
 
 ROWS = 4096  # embeddings in a part
@@ -32,10 +39,9 @@ def next_part(folder, ending):
     >>> next_part(folder, ".npy").name
     'part-00008.npy'
     """
-    numbers = [
-        int(path.stem.removeprefix("part-"))
-        for path in folder.glob(f"part-[0-9]*{ending}")
-    ]
+    named = re.compile(rf"part-(\d+){re.escape(ending)}")
+    found = (named.fullmatch(path.name) for path in folder.iterdir())
+    numbers = [int(match[1]) for match in found if match]
     return folder / f"part-{max(numbers, default=-1) + 1:05d}{ending}"
 
 
@@ -54,11 +60,16 @@ class _Parts:
         self.flush()
         shutil.rmtree(self.spool, ignore_errors=True)
 
-    def _tell(self, path):
-        """The part is on the disk: so are its files."""
-        for item, record, read_at in self._rows:
-            self.results.add(item, {**record, "file": path.name}, read_at)
-        self._rows = []
+    def _publish(self, beside, path, rows):
+        """A part that is whole gets its name once the results tell of it: what
+        they tell of a part that is not there is not believed."""
+        self.results.add_all(
+            [
+                (item, {**record, "file": path.name}, read_at)
+                for item, record, read_at in rows
+            ]
+        )
+        os.replace(beside, path)
         self._due = time.monotonic() + SECONDS
 
 
@@ -101,22 +112,23 @@ class EmbeddingParts(_Parts):
 
     def flush(self):
         """Writes the part that is open."""
-        if not self._rows:
+        rows, arrays = self._rows, self._arrays
+        self._rows, self._arrays = [], []
+        if not rows:
             return
         path = next_part(self.folder, self.ending)
-        matrix = np.stack(self._arrays)
-        names = [item.name for item, _, _ in self._rows]
+        beside = self.spool / path.name
+        matrix = np.stack(arrays)
+        names = [item.name for item, _, _ in rows]
         if self.ending == ".npy":
-            with replacing(path) as beside:
-                np.save(beside, matrix)
+            write_npy(beside, matrix, {})
         elif self.ending == ".safetensors":
             metadata = {"names": json.dumps(names)}
-            write_safetensors(path, matrix, metadata)
+            write_safetensors(beside, matrix, metadata)
         else:
-            seconds = [record["seconds"] for _, record, _ in self._rows]
-            self._write_parquet(path, names, seconds, matrix)
-        self._arrays = []
-        self._tell(path)
+            seconds = [record["seconds"] for _, record, _ in rows]
+            self._write_parquet(beside, names, seconds, matrix)
+        self._publish(beside, path, rows)
 
     def _write_parquet(self, path, names, seconds, matrix):
         pa, pq = import_parquet()
@@ -151,6 +163,7 @@ class FrameParts(_Parts):
         super().__init__(folder, results)
         self.frame_seconds = frame_seconds
         self._writer, self._path, self._bytes = None, None, 0
+        self._is_within = False  # a file that is in the part in part
 
     def frames(self):
         """What takes frames of one file."""
@@ -158,6 +171,7 @@ class FrameParts(_Parts):
 
     def write(self, item, frames, record, read_at):
         """Takes a file's frames."""
+        self._is_within = True
         with frames as array:
             for begin in range(0, len(array), FRAMES_AT_A_TIME):
                 some = array[begin : begin + FRAMES_AT_A_TIME]
@@ -165,19 +179,20 @@ class FrameParts(_Parts):
             record = {**record, "shape": list(array.shape)}
             self._bytes += array.nbytes
         self._rows.append((item, record, read_at))
+        self._is_within = False
         if self._bytes >= BYTES or time.monotonic() >= self._due:
             self.flush()
 
     def flush(self):
-        """Writes the part that is open."""
-        if self._writer is None:
+        """Writes the part that is open, unless a file was stopped in it."""
+        writer, rows = self._writer, self._rows
+        self._writer, self._rows, self._bytes = None, [], 0
+        if writer is None:
             return
-        self._writer.close()
-        path = next_part(self.folder, self.ending)
-        with replacing(path) as beside:
-            shutil.move(self._path, beside)
-        self._writer, self._bytes = None, 0
-        self._tell(path)
+        writer.close()
+        if not self._is_within:
+            path = next_part(self.folder, self.ending)
+            self._publish(self._path, path, rows)
 
     def _add(self, name, begin, array):
         pa, pq = import_parquet()

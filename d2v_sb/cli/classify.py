@@ -85,8 +85,9 @@ def classify(
     items = find(inputs)
 
     from d2v_sb.bulk.classes import CLASSES, ClassListener
+    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import find_folder, identity
-    from d2v_sb.bulk.outputs import OutputFiles
+    from d2v_sb.bulk.outputs import OutputFiles, kept
     from d2v_sb.bulk.results import Results
     from d2v_sb.bulk.run import run_all
 
@@ -98,15 +99,17 @@ def classify(
     if output is not None:
         options = window_seconds, hop_seconds, top, precision
         made_by = identity(find_folder(model), classifier, *options)
-    results = Results(files.results_path, made_by)
-    engine = make_engine(
-        listener, listener.cut, batch_seconds, precision, num_workers
-    )
-    try:
-        summary = run_all(
-            engine, items, results, lambda _: listener.begin(), "classifying"
+    with only_run(files.results_path):
+        results = Results(files.results_path, made_by)
+        engine = make_engine(
+            listener, listener.cut, batch_seconds, precision, num_workers
         )
-    finally:
-        results.finish(items)
-        files.write(results.records(items))
+        with kept(files, results, items):
+            summary = run_all(
+                engine,
+                items,
+                results,
+                lambda _: listener.begin(),
+                "classifying",
+            )
     tell(summary, output)

@@ -18,9 +18,9 @@ SHELLS = {
 @click.command(epilog="\b\n" + "\n".join(SHELLS.values()))
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell):
-    """Prints what makes a shell complete commands, options and values.
+    """Prints what makes a shell complete commands.
 
-    Put the line of your shell into its start-up file:
+    Options and values too. Put the line of your shell into its start-up file:
     """
     from d2v_sb.cli import main
 

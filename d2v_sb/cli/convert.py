@@ -44,7 +44,15 @@ ENDINGS = {"native": ".safetensors", "fairseq": ".pt"}
     help="fairseq's dict.ltr.txt, if it does not lie beside SRC.",
 )
 def convert(src, dst, target, weights, half, dictionary):
-    """Converts the checkpoint SRC to DST, which must not be there yet."""
+    """Converts a checkpoint to another format.
+
+    SRC is read, DST is made and must not be there yet.
+
+    \b
+    Examples:
+      d2v-sb convert checkpoint.pt folder --to hf
+      d2v-sb convert folder encoder.safetensors --to native
+    """
     # Imported here: torch takes seconds, and help should not.
     import torch
 

@@ -4,6 +4,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
+from pathlib import Path
+
 import click
 
 from d2v_sb.cli.bulk_options import (
@@ -100,8 +102,9 @@ def embed(
     quiet()
 
     from d2v_sb.bulk.devices import compile_encoders, find_device
-    from d2v_sb.bulk.extraction import FeatureFolder, describe
-    from d2v_sb.bulk.features import load_features
+    from d2v_sb.bulk.extraction import INDEX, FeatureFolder, describe
+    from d2v_sb.bulk.features import load_features, model_folder
+    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import identity
     from d2v_sb.bulk.run import run_all
 
@@ -119,22 +122,25 @@ def embed(
     settings["chunk_seconds"] = chunk_seconds
     settings["context_seconds"] = context_seconds
     options = {k: v for k, v in settings.items() if k != "source"}
-    settings["made_by"] = identity("", model.module, *options.values())
+    settings["made_by"] = identity(
+        model_folder(src), model.module, *options.values()
+    )
     if compiled:
         compile_encoders(model.module)
-    folder = FeatureFolder(output, items, model, pool, format_, settings)
-    engine = make_engine(
-        model, model.cut, batch_seconds, precision, num_workers
-    )
-    try:
-        summary = run_all(
-            engine,
-            items,
-            folder.results,
-            folder.begin,
-            "embedding",
-            folder.keep,
+    with only_run(Path(output) / INDEX):
+        folder = FeatureFolder(output, items, model, pool, format_, settings)
+        engine = make_engine(
+            model, model.cut, batch_seconds, precision, num_workers
         )
-    finally:
-        folder.close()
+        try:
+            summary = run_all(
+                engine,
+                items,
+                folder.results,
+                folder.begin,
+                "embedding",
+                folder.keep,
+            )
+        finally:
+            folder.close()
     tell(summary, output)

@@ -14,7 +14,12 @@ from d2v_sb.cli.sources import SOURCE_HELP
 @click.command(epilog=SOURCE_HELP)
 @click.argument("src")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
-@click.option("--dict", "dictionary", type=click.Path(exists=True))
+@click.option(
+    "--dict",
+    "dictionary",
+    type=click.Path(exists=True, dir_okay=False),
+    help="fairseq's dict.ltr.txt, if it does not lie beside SRC.",
+)
 def inspect(src, as_json, dictionary):
     """Shows what the checkpoint SRC is and what it was trained with."""
     from d2v_sb.checkpoints import load_checkpoint

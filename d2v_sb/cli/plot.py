@@ -17,7 +17,10 @@ import click
     help="The picture: .svg, .png or .pdf.",
 )
 def plot(runs, output):
-    """Draws the curves of pretraining: output folders or their curves.csv."""
+    """Draws the curves of pretraining runs.
+
+    RUN is an output folder or its curves.csv; several are drawn together.
+    """
     from d2v_sb.pretraining.plot import plot_curves
 
     plot_curves({run: run for run in runs}, output)

@@ -15,12 +15,13 @@ from d2v_sb.errors import UserError
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
-    help="The page of a single RUN; report.html in its folder if not given.",
+    help="The page of a single RUN, whose folder is then left as it is; "
+    "report.html in that folder if not given.",
 )
 def report(runs, output):
-    """Writes a run as one page of HTML: curves, results, what was heard.
+    """Writes a run as one page of HTML.
 
-    RUN is the output folder of any recipe, of a run that goes on too. The page
+    It has curves, results, what was heard and the options. RUN is the output folder of any recipe, of a run that goes on too. The page
     needs nothing beside it, no network either. Recipes write it at their end.
 
     \b

@@ -70,9 +70,9 @@ def serve(
     device,
     open_page,
 ):
-    """Shows models on a page in the browser, with microphone and files.
+    """Shows models on a page in the browser.
 
-    Each model gets a tab: words with their times, emotions over time, two
+    It takes the microphone and files. Each model gets a tab: words with their times, emotions over time, two
     speakers compared. Nothing leaves this machine. It needs the extra `serve`.
 
     \b

@@ -26,9 +26,10 @@ from d2v_sb.errors import UserError
     help="The YAML to write; RECIPE_d2v.yaml beside it if not given.",
 )
 def swap(recipe, encoder, output):
-    """Puts data2vec in the place of the encoder of a SpeechBrain RECIPE.yaml.
+    """Puts data2vec into a recipe of SpeechBrain.
 
-    Writes another YAML and shows the difference.
+    In the place of the encoder of RECIPE.yaml: writes another YAML and shows
+    the difference.
     """
     from d2v_sb.atomic import replacing
     from d2v_sb.swap import encoder_width, swap_encoder

@@ -77,13 +77,14 @@ def transcribe(
     """
     items = find(inputs)
 
-    from d2v_sb.bulk.outputs import OutputFiles
+    from d2v_sb.bulk.outputs import OutputFiles, kept
     from d2v_sb.bulk.transcripts import TRANSCRIPTS
 
     names = [item.name for item in items]
     files = OutputFiles(TRANSCRIPTS, output, format_, names)
 
     from d2v_sb.bulk.hearing import make_listener
+    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import find_folder, identity
     from d2v_sb.bulk.results import Results
     from d2v_sb.bulk.run import run_all
@@ -96,15 +97,17 @@ def transcribe(
     if output is not None:
         options = chunk_seconds, context_seconds, precision
         made_by = identity(find_folder(model), asr, *options)
-    results = Results(files.results_path, made_by)
-    engine = make_engine(
-        listener, listener.cut, batch_seconds, precision, num_workers
-    )
-    try:
-        summary = run_all(
-            engine, items, results, lambda _: listener.begin(), "transcribing"
+    with only_run(files.results_path):
+        results = Results(files.results_path, made_by)
+        engine = make_engine(
+            listener, listener.cut, batch_seconds, precision, num_workers
         )
-    finally:
-        results.finish(items)
-        files.write(results.records(items))
+        with kept(files, results, items):
+            summary = run_all(
+                engine,
+                items,
+                results,
+                lambda _: listener.begin(),
+                "transcribing",
+            )
     tell(summary, output)

@@ -4,6 +4,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
+from pathlib import Path
+
 import click
 
 from d2v_sb.cli.bulk_options import (
@@ -82,6 +84,7 @@ def verify(
       d2v-sb verify MODEL one.wav another.mp3
       d2v-sb verify MODEL pairs.txt --audio recordings/ -o scores.tsv
     """
+    from d2v_sb.audio_folder import ENDINGS
     from d2v_sb.bulk.pairs import (
         PAIRS,
         CachedEmbeddings,
@@ -93,38 +96,44 @@ def verify(
 
     if len(inputs) > 2:
         raise UserError("verify takes two recordings, or one list of pairs")
+    if len(inputs) == 1 and Path(inputs[0]).suffix.lower() in ENDINGS:
+        raise UserError(f"{inputs[0]} with what? Name another recording")
     pairs = [Pair(*inputs)] if len(inputs) == 2 else read_pairs(inputs[0])
     items = items_of(pairs, folder)
 
     from d2v_sb.bulk.extraction import MeanCollector
     from d2v_sb.bulk.features import Embeddings, Mean
+    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import find_folder, identity
     from d2v_sb.bulk.outputs import OutputFiles, write_lines
     from d2v_sb.bulk.run import run_all
 
-    files = OutputFiles(PAIRS, output, format_, [])
+    files = OutputFiles(
+        PAIRS, output, format_, [], beside=".embeddings.safetensors"
+    )
+    cache = files.results_path
     speakers = open_model(model, device, compiled, ("SpeakerRecognition",))
-    made_by, cache = "", None
+    made_by = ""
     if output is not None:
         options = chunk_seconds, precision
         made_by = identity(find_folder(model), speakers, *options)
-        cache = f"{output}.embeddings.safetensors"
-    embeddings = CachedEmbeddings(cache, made_by)
-    listener = Embeddings(speakers, chunk_seconds=chunk_seconds)
-    engine = make_engine(
-        listener, listener.cut, batch_seconds, precision, num_workers
-    )
-    try:
-        summary = run_all(
-            engine,
-            items,
-            embeddings,
-            lambda _: MeanCollector(Mean()),
-            "embedding",
-            embeddings.keep,
+    with only_run(cache):
+        embeddings = CachedEmbeddings(cache, made_by)
+        listener = Embeddings(speakers, chunk_seconds)
+        engine = make_engine(
+            listener, listener.cut, batch_seconds, precision, num_workers
         )
-    finally:
-        embeddings.save()
+        try:
+            summary = run_all(
+                engine,
+                items,
+                embeddings,
+                lambda _: MeanCollector(Mean()),
+                "embedding",
+                embeddings.keep,
+            )
+        finally:
+            embeddings.save()
     records = embeddings.score(pairs, threshold)
     if output is None:
         files.write(records)

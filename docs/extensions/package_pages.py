@@ -13,14 +13,16 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[1]
 PACKAGE = DOCS.parent / "d2v_sb"
 PAGES = DOCS / "api"
-# Commands have a page of their own.
-LEFT_OUT = {"cli", "__main__"}
+# Commands have a page of their own; what they are made of is nobody's interface.
+COMMANDS = {"bulk", "cli", "publishing", "reporting", "serving", "sweeping"}
+LEFT_OUT = {*COMMANDS, "__main__"}
 INDEX = """\
 # Modules
 
 From the docstrings, a page a package. Names that a YAML file may hold
 (`d2v_sb.lobes.*`, `d2v_sb.pretraining.*`, `d2v_sb.finetuning.*`) are few and
-stay; the rest may move between versions.
+stay; the rest may move between versions. What the commands are made of is not
+here.
 
 ```{{toctree}}
 :maxdepth: 1

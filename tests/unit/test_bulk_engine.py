@@ -5,7 +5,6 @@ Authors
 """
 
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from d2v_sb.bulk.loading import Failed, Loader, longest_first
 from d2v_sb.bulk.pieces import AtPauses, Windows
 from d2v_sb.bulk.results import Results
 from d2v_sb.bulk.run import run_all
+from d2v_sb.bulk.sndfile import open_sndfile
 from d2v_sb.errors import DataError
 
 
@@ -149,7 +149,6 @@ def test_reading_ahead_is_bounded_and_ends_with_the_user(items):
         # Each thread may hold one piece more than there is room for.
         assert loader._waiting <= 2 * 16000 + 8000
     assert not any(t.is_alive() for t in reader._threads)
-    assert threading.active_count() < 50
 
 
 def test_a_piece_longer_than_what_may_wait_still_passes(items):
@@ -222,3 +221,46 @@ def test_a_file_of_something_else_is_not_overwritten(tmp_path):
 def test_a_failure_has_its_file_and_reason():
     (failed,) = longest_first([Item("x", "absent.wav")])[1]
     assert isinstance(failed, Failed) and "absent.wav" not in failed.reason
+
+
+def test_a_file_ends_soon_after_its_last_piece_was_read(tmp_path):
+    """Also where its pieces are of a length that no other file has."""
+    items = []
+    for number in range(40):
+        path = tmp_path / f"{number}.wav"
+        # A last piece of its own length: 1.02 s, 1.07 s, ...
+        soundfile.write(path, np.ones(48000 + 800 * number), 16000)
+        items.append(Item(path.name, str(path)))
+    engine = Engine(Sums(), Windows(1.0, 1.0), batch_seconds=4.0, num_workers=1)
+    open_files, most = set(), 0
+    for done in engine.run(items):
+        open_files.add(done.item.name)
+        if done.piece.last:
+            open_files.remove(done.item.name)
+        most = max(most, len(open_files))
+    assert most <= 16 and not open_files
+
+
+def test_what_is_done_keeps_no_audio(items):
+    for done in Engine(Sums(), AtPauses(1.0)).run(items):
+        assert not any(torch.is_tensor(field) for field in done.piece)
+        assert not hasattr(done.piece, "wav")
+
+
+def test_a_broken_decoder_is_one_files_fault(items, monkeypatch):
+    def breaks(path):
+        if path.endswith("1.wav"):
+            raise AttributeError("a stream without a codec")
+        return open_sndfile(path)
+
+    monkeypatch.setattr("d2v_sb.bulk.audio.open_sndfile", breaks)
+    found, _, summary = totals(items)
+    assert len(found) == 6 and len(summary.failed) == 1
+
+
+def test_overlap_counts_once_in_the_rate(items):
+    results = Results(None, "")
+    engine = Engine(Sums(), Windows(1.0, 0.25))
+    summary = run_all(engine, items, results, lambda _: Total(), "x")
+    expected = 0.1 + 4.0 + 0.5 + 2.2 + 0.11 + 3.9 + 1.0
+    assert summary.audio_seconds == pytest.approx(expected, abs=0.01)

@@ -68,9 +68,27 @@ def test_two_files_of_one_name_are_refused(folder):
     path.write_text("x a.wav\nx b/c.MP3\n")
     with pytest.raises(UserError, match="both named x"):
         find_items([path])
-    # One file twice under one name is two results of one name as well.
-    with pytest.raises(UserError, match="both named"):
-        find_items([folder / "a.wav", folder / "a.wav"])
+
+
+def test_a_file_named_twice_is_one(folder):
+    assert len(find_items([folder / "a.wav", folder / "a.wav"])) == 1
+
+
+def test_a_csv_may_have_any_text_and_no_empty_name(folder):
+    path = folder / "test.csv"
+    path.write_text("ID,wav,wrd\na,a.wav,ONE\u2028TWO\n", encoding="utf-8")
+    assert [item.name for item in find_items([path])] == ["a"]
+    for row in (",a.wav,X", "b"):
+        path.write_text(f"ID,wav,wrd\n{row}\n")
+        with pytest.raises(DataError, match="row 2 has no ID or no wav"):
+            find_items([path])
+
+
+def test_kaldis_commands_are_not_run(folder):
+    path = folder / "wav.scp"
+    path.write_text("utt1 sph2pipe -f wav x.sph |\n")
+    with pytest.raises(DataError, match="is a command, which is not run"):
+        find_items([path])
 
 
 def test_what_is_not_there_or_holds_nothing_is_said(tmp_path):
@@ -83,13 +101,31 @@ def test_what_is_not_there_or_holds_nothing_is_said(tmp_path):
         find_items([tmp_path / "list.txt"])
 
 
-def test_outputs_stay_in_their_folder_and_apart():
-    names = ["../../etc/x.wav", "/x.flac", "X.flac", "a.b.wav", "noending"]
+def test_outputs_stay_in_their_folder():
+    names = ["../../etc/x.wav", "/y.flac", "a.b.wav", "noending"]
     paths = [str(path) for path in output_paths(names, ".npy").values()]
     assert paths == [
-        "etc/x.npy",
-        "x.flac.npy",
-        "X.flac.npy",
-        "a.b.npy",
+        "etc/x.wav.npy",
+        "y.flac.npy",
+        "a.b.wav.npy",
         "noending.npy",
     ]
+
+
+@pytest.mark.parametrize(
+    "names", [["/x.wav", "x.wav"], ["X.wav", "x.wav"], ["../x.wav", "x.wav"]]
+)
+def test_two_files_are_never_written_to_one(names):
+    with pytest.raises(UserError, match="would both be written to"):
+        output_paths(names, ".npy")
+    for name in ("..", "/", ""):
+        with pytest.raises(UserError, match="is no name"):
+            output_paths([name], ".npy")
+
+
+def test_a_path_does_not_hang_on_other_files():
+    """Or a second run would write another file there."""
+    alone = output_paths(["x.wav"], ".npy")["x.wav"]
+    assert output_paths(["x.wav", "x.flac"], ".npy")["x.wav"] == alone
+    with pytest.raises(UserError, match="x.wav and x.flac would both"):
+        output_paths(["x.wav", "x.flac"], ".srt", replace=True)

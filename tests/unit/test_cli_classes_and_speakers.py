@@ -157,4 +157,36 @@ def test_what_is_no_list_of_pairs_is_said(model, tmp_path):
     soundfile.write(tmp_path / "a.wav", speech_like(1.0), 16000)
     words = [tmp_path / "a.wav"] * 3
     assert "two recordings" in refused("verify", model[0], *words)
-    assert "can not be read as a list" in refused("verify", model[0], words[0])
+    assert "Name another recording" in refused("verify", model[0], words[0])
+
+
+def test_a_long_recording_counts_each_second_once(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("d2v_sb.bulk.classes.WHOLE_SECONDS", 2.0)
+    folder, classifier = model
+    soundfile.write(tmp_path / "a.flac", speech_like(2.5, seed=5), 16000)
+    result = call("classify", folder, tmp_path / "a.flac", "--format", "jsonl")
+    (record,) = records(result)
+    wav = load_audio(str(tmp_path / "a.flac"))
+    with torch.no_grad():
+        parts = [
+            classifier.classify_batch(x[None])[0].exp().flatten()
+            for x in (wav[:32000], wav[-32000:])
+        ]
+    expected = (2.0 * parts[0] + 0.5 * parts[1]) / 2.5
+    assert record["score"] == pytest.approx(expected.max().item(), abs=1e-4)
+
+
+def test_scores_of_other_options_are_not_taken(model, audio, pairs, tmp_path):
+    words = ("verify", model[0], pairs, "--audio", audio)
+    words = (*words, "-o", tmp_path / "scores.tsv")
+    call(*words)
+    assert "4 done before" in call(*words).stderr
+    for more in (("--chunk_seconds", 2), ("--precision", "bf16")):
+        assert "done before" not in call(*words, *more).stderr
+
+
+def test_a_list_is_not_overwritten_by_its_scores(model, audio, pairs):
+    before = pairs.read_text()
+    words = ("verify", model[0], pairs, "--audio", audio, "-o", pairs)
+    assert "not of this command" in refused(*words)
+    assert pairs.read_text() == before

@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import os
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +18,8 @@ from safetensors.numpy import load_file
 from d2v_sb.bulk import feature_files, shards
 from d2v_sb.bulk.audio import load_audio
 from d2v_sb.bulk.feature_files import FeatureFiles
-from d2v_sb.bulk.pieces import Overlapping
+from d2v_sb.bulk.features import LayerFeatures
+from d2v_sb.bulk.pieces import AtPauses
 from d2v_sb.checkpoints import load_checkpoint, save_native
 from d2v_sb.lobes import Data2VecAudio, WeightedData2Vec
 from tests.unit.bulk_models import (
@@ -176,14 +178,7 @@ def test_chunks_have_the_frames_of_the_whole(audio, states, tmp_path):
 
 @pytest.mark.parametrize("words", [(), ("--pool", "mean")])
 def test_a_rerun_does_only_what_is_missing(audio, tmp_path, monkeypatch, words):
-    add, seen = Overlapping.__call__, []
-
-    def stops(self, blocks):
-        seen.append(1)
-        if len(seen) > 4:
-            raise KeyboardInterrupt
-        yield from add(self, blocks)
-
+    seen = []
     command = (
         "embed",
         SMALL,
@@ -242,7 +237,7 @@ def test_rows_of_a_file_that_changed_are_not_left_beside_new_ones(tmp_path):
     words = ("embed", SMALL, clip.parent, "-o", tmp_path / "out")
     call(*words, "--pool", "mean")
     soundfile.write(clip, speech_like(2.0), 16000)
-    assert "not the same any more" in refused(*words, "--pool", "mean")
+    assert "not the same file any more" in refused(*words, "--pool", "mean")
 
 
 @pytest.mark.parametrize(
@@ -259,3 +254,126 @@ def test_what_a_model_has_not_is_said(audio, tmp_path, words, reason):
     save_native(load_checkpoint(SMALL), source)
     message = refused("embed", source, audio, "-o", tmp_path / "out", *words)
     assert reason in message and not (tmp_path / "out").exists()
+
+
+def test_features_of_another_file_of_that_name_are_not_overwritten(tmp_path):
+    for place, seconds in (("A", 1.0), ("B", 2.0)):
+        (tmp_path / place).mkdir()
+        soundfile.write(tmp_path / place / "x.wav", speech_like(seconds), 16000)
+    call("embed", SMALL, tmp_path / "A", "-o", tmp_path / "out")
+    message = refused("embed", SMALL, tmp_path / "B", "-o", tmp_path / "out")
+    assert "A/x.wav as x.wav" in message and "another folder" in message
+    # The same place with another content is done anew.
+    soundfile.write(tmp_path / "A/x.wav", speech_like(3.0), 16000)
+    call("embed", SMALL, tmp_path / "A", "-o", tmp_path / "out")
+    assert index(tmp_path / "out")["x.wav"]["shape"] == [149, 128]
+
+
+def test_features_that_were_removed_are_made_again(audio, tmp_path):
+    words = ("embed", SMALL, audio / "a.flac", "-o", tmp_path)
+    call(*words)
+    (row,) = index(tmp_path).values()
+    (tmp_path / row["file"]).unlink()
+    assert "1 file, " in call(*words).stderr
+    assert (tmp_path / row["file"]).is_file()
+
+
+@pytest.mark.parametrize("words", [("--pool", "mean"), ()])
+def test_parts_and_index_agree_wherever_a_run_is_killed(
+    audio, tmp_path, monkeypatch, words
+):
+    """Between the index's lines and the part's name, which comes last."""
+    command = ("embed", SMALL, audio, "-o", tmp_path, "--format", "parquet")
+    replace = os.replace
+
+    def killed(source, target):
+        if str(target).endswith(".parquet"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(shards.os, "replace", killed)
+    assert call(*command, *words).exit_code == 130
+    assert not list(tmp_path.glob("part-*"))
+    monkeypatch.setattr(shards.os, "replace", replace)
+    assert "7 files, " in call(*command, *words).stderr
+    names = pq.read_table(tmp_path)["name"].to_pylist()
+    assert set(names) == set(GOOD)
+    if words:
+        assert len(names) == 7
+
+
+def test_several_parts_hold_each_file_once(audio, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "ROWS", 3)
+    words = ("--pool", "mean", "--format", "npy")
+    call("embed", SMALL, audio, "-o", tmp_path, *words)
+    parts = sorted(tmp_path.glob("part-*.npy"))
+    assert [len(np.load(part)) for part in parts] == [3, 3, 1]
+    places = {(row["file"], row["row"]) for row in index(tmp_path).values()}
+    assert len(places) == 7
+
+
+def test_half_precision_is_of_the_frames_on_the_disk(audio, tmp_path):
+    words = ("--dtype", "float16", "--format", "npy")
+    call("embed", SMALL, audio / "a.flac", "-o", tmp_path / "f", *words)
+    (row,) = index(tmp_path / "f").values()
+    frames = np.load(tmp_path / "f" / row["file"])
+    assert frames.dtype == np.float16
+    call(
+        "embed",
+        SMALL,
+        audio / "a.flac",
+        "-o",
+        tmp_path / "v",
+        *words,
+        "--pool",
+        "mean",
+    )
+    vector = np.load(tmp_path / "v/part-00000.npy")[0]
+    assert vector.dtype == np.float32
+    mean = frames.astype(np.float64).mean(0)
+    assert 1e-6 < np.abs(vector - mean).max() < 1e-2  # not of rounded frames
+
+
+def test_a_long_file_in_pieces_is_their_mean_by_length(tmp_path):
+    folder, classifier = classifier_folder(tmp_path / "inference")
+    wav = speech_like(3.5, seed=3)
+    soundfile.write(tmp_path / "a.flac", wav, 16000)
+    words = ("--chunk_seconds", 3, "--format", "npy")
+    call("embed", folder, tmp_path / "a.flac", "-o", tmp_path / "out", *words)
+    wav = load_audio(str(tmp_path / "a.flac"))
+    pieces = [piece.wav for piece in AtPauses(3.0)([wav])]
+    assert len(pieces) == 2 and len(pieces[0]) != len(pieces[1])
+    with torch.no_grad():
+        rows = [classifier.encode_batch(x[None])[0, 0] for x in pieces]
+    expected = sum(r * len(x) for r, x in zip(rows, pieces)) / len(wav)
+    found = np.load(tmp_path / "out/part-00000.npy")[0]
+    assert near(found, expected.numpy())
+    assert not near(found, torch.stack(rows).mean(0).numpy())
+
+
+def test_what_is_not_finite_fails_and_the_rest_is_kept(
+    audio, tmp_path, monkeypatch
+):
+    rows = LayerFeatures.rows
+
+    def broken(self, tensors, num_samples):
+        found = rows(self, tensors, num_samples)
+        return [
+            np.full_like(x, np.nan) if n > 100_000 else x
+            for x, n in zip(found, num_samples)
+        ]
+
+    monkeypatch.setattr(LayerFeatures, "rows", broken)
+    result = call("embed", SMALL, audio, "-o", tmp_path)
+    assert result.exit_code == 1 and "are not finite" in result.stderr
+    assert list(index(tmp_path)) == [n for n in GOOD if n != "long.flac"]
+
+
+def test_spilled_features_leave_no_open_file(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        frames = feature_files.Frames(tmp_path, spill=1)
+        frames.add(np.ones((2, 2), np.float32))
+        with frames as array:
+            assert len(array) == 2
+    assert len(os.listdir("/proc/self/fd")) <= before + 1

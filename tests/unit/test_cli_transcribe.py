@@ -5,12 +5,17 @@ Authors
 """
 
 import json
+import os
 
 import pytest
+import soundfile
+import torch
 from speechbrain.inference.ASR import EncoderASR, EncoderDecoderASR
 
 from d2v_sb.alignment import transcribe_words
 from d2v_sb.bulk.audio import load_audio
+from d2v_sb.bulk.hearing import GreedyListener
+from d2v_sb.bulk.lock import only_run
 from d2v_sb.bulk.pieces import AtPauses
 from d2v_sb.bulk.results import Results
 from d2v_sb.chunked import stream_words
@@ -233,3 +238,136 @@ def test_what_is_no_model_is_said(audio, tmp_path):
     (tmp_path / "hyperparams.yaml").write_text("a: 1\n")
     (tmp_path / "model.ckpt").touch()
     assert "another interface" in refused("transcribe", tmp_path, audio)
+
+
+def test_words_of_later_pieces_have_their_times(audio, tmp_path):
+    folder = joint_folder(tmp_path / "inference")
+    words = ("--chunk_seconds", 3, "--batch_seconds", 0.1, "--format", "jsonl")
+    record = json.loads(
+        call("transcribe", folder, audio / "long.flac", *words).stdout
+    )
+    pieces = list(AtPauses(3.0)([load_audio(str(audio / "long.flac"))]))
+    alone = []
+    for number, piece in enumerate(pieces):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, piece.wav.numpy(), 16000, "FLOAT")
+        part = json.loads(call("transcribe", folder, path, *words).stdout)
+        start = piece.start / 16000
+        alone += [
+            (w["text"], w["start"] + start) for w in part.get("words", [])
+        ]
+    if "words" in record:
+        found = [(w["text"], w["start"]) for w in record["words"]]
+        assert [w for w, _ in found] == [w for w, _ in alone]
+        assert [s for _, s in found] == pytest.approx(
+            [s for _, s in alone], abs=2e-3
+        )
+    starts = [piece.start for piece in pieces]
+    assert starts[1] > 0
+
+
+def test_results_of_other_options_or_labels_are_not_taken(audio, tmp_path):
+    folder = ctc_folder(tmp_path / "inference")
+    output = tmp_path / "out.jsonl"
+    words = ("transcribe", folder, audio / "a.flac", "-o", output)
+    call(*words)
+    assert "1 done before" in call(*words).stderr
+    for more in (
+        ("--chunk_seconds", 5),
+        ("--context_seconds", 1),
+        ("--precision", "bf16"),
+    ):
+        assert "done before" not in call(*words, *more).stderr, more
+    call(*words)
+    before = json.loads(output.read_text())["text"]
+    tokens = folder / "tokenizer.ckpt"
+    text = tokens.read_text(encoding="utf-8")
+    assert "'A' => " in text
+    tokens.write_text(text.replace("'A' => ", "'X' => "), encoding="utf-8")
+    assert "done before" not in call(*words).stderr
+    assert json.loads(output.read_text())["text"] == before.replace("A", "X")
+
+
+def test_precision_is_that_of_the_encoder(model, audio, monkeypatch):
+    seen, forward = [], GreedyListener.forward
+
+    def spy(self, wavs, wav_lens):
+        weight = self.model.encoder.encoder.layers[0].fc1
+        handle = weight.register_forward_hook(
+            lambda module, inputs, output: seen.append(output.dtype)
+        )
+        result = forward(self, wavs, wav_lens)
+        handle.remove()
+        return result
+
+    monkeypatch.setattr(GreedyListener, "forward", spy)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        seen.clear()
+        words = ("--precision", precision)
+        assert (
+            call("transcribe", model, audio / "a.flac", *words).exit_code == 0
+        )
+        assert set(seen) == {dtype}
+
+
+def test_a_file_that_broke_since_has_no_text_any_more(model, audio, tmp_path):
+    clip = tmp_path / "clips/a.flac"
+    clip.parent.mkdir()
+    clip.write_bytes((audio / "a.flac").read_bytes())
+    output = tmp_path / "out.txt"
+    call("transcribe", model, clip.parent, "-o", output)
+    assert output.read_text()
+    clip.write_text("broken")
+    assert call("transcribe", model, clip.parent, "-o", output).exit_code == 1
+    assert output.read_text() == ""
+
+
+def test_a_users_own_file_is_not_overwritten(model, audio, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text(f"{audio / 'a.flac'}\n")
+    message = refused("transcribe", model, notes, "-o", notes)
+    assert "not of this command" in message
+    assert notes.read_text() == f"{audio / 'a.flac'}\n"
+    one_line = tmp_path / "notes.jsonl"
+    for text in ('{"a": 1}\n', "[1, 2]\n", "mine\n", '"x"'):
+        one_line.write_text(text)
+        message = refused("transcribe", model, audio, "-o", one_line)
+        assert "holds something else" in message
+        assert one_line.read_text() == text
+
+
+def test_two_runs_do_not_write_to_one_output(model, audio, tmp_path):
+    output = tmp_path / "out.txt"
+    with only_run(f"{output}.jsonl"):
+        message = refused("transcribe", model, audio, "-o", output)
+    assert "another run is at work" in message
+    assert (
+        call("transcribe", model, audio / "a.flac", "-o", output).exit_code == 0
+    )
+
+
+def test_a_stop_leaves_an_earlier_output_as_it_is(
+    model, audio, tmp_path, monkeypatch
+):
+    output = tmp_path / "out.txt"
+    call("transcribe", model, audio, "-o", output)
+    before = output.read_text()
+
+    def stops(self, *rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Results, "add", stops)
+    words = ("--chunk_seconds", 5)  # other options: nothing is known
+    assert (
+        call("transcribe", model, audio, "-o", output, *words).exit_code == 130
+    )
+    assert output.read_text() == before
+
+
+def test_names_that_break_lines_are_told(model, audio, tmp_path):
+    names = ("new\nline.flac", "tab\t.flac", os.fsdecode(b"caf\xe9.flac"))
+    for name in (*names, "fine é.flac"):
+        (tmp_path / name).write_bytes((audio / "a.flac").read_bytes())
+    result = call("transcribe", model, tmp_path)
+    assert result.exit_code == 1 and "3 could not be used" in result.stderr
+    assert len(result.stdout.splitlines()) == 1
