@@ -40,7 +40,7 @@ REQUIRES = [
 ]
 
 AV = "av>=12,<19"
-GRADIO = "gradio>=6,<7"
+GRADIO = "gradio>=6.31,<7"
 PYARROW = "pyarrow>=15,<27"
 TENSORBOARD = "tensorboard>=2.14,<3"
 SCIKIT_LEARN = "scikit-learn>=1.3,<2"

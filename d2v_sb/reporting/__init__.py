@@ -5,3 +5,5 @@ Authors
 """
 
 from d2v_sb.reporting.page import write_report, write_report_or_warn
+
+__all__ = ["write_report", "write_report_or_warn"]

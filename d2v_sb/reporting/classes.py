@@ -11,12 +11,12 @@ from d2v_sb.reporting.reader import read_json
 MEASURES = ("UA", "WA", "F1")
 
 
-def class_results(folder, attempt):
+def class_results(folder, log, attempt):
     """Accuracies and confusions of each tested split.
 
     Arguments
     ---------
-    folder, attempt
+    folder, log, attempt
         As of ``d2v_sb.reporting.speech.speech_results``.
 
     Returns
@@ -26,7 +26,7 @@ def class_results(folder, attempt):
     """
     tiles, rows, confusions = [], [], []
     for path in sorted(folder.glob("predictions_*.json")):
-        found = attempt(_class_result, path)
+        found = attempt(lambda path: _class_result(path, log), path)
         if found is not None:
             tiles += found[0]
             rows.append(found[1])
@@ -36,11 +36,12 @@ def class_results(folder, attempt):
     return tiles, [accuracy_table("Accuracies", rows), *confusions]
 
 
-def _class_result(path):
+def _class_result(path, log):
     result, name = read_json(path), path.stem.removeprefix("predictions_")
+    tested = name + log.tested(name)
     return (
-        accuracy_tiles(result, f"on {name}"),
-        accuracy_row(name, result),
+        accuracy_tiles(result, f"on {tested}"),
+        accuracy_row(tested, result),
         confusions_of(result, name),
     )
 

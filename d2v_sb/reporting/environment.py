@@ -1,23 +1,18 @@
-"""When a run ran and with which versions: ``env.log`` and ``log.txt``.
+"""When a run ran and with which versions: ``log.txt`` and ``versions.json``.
 
 Authors
  * The d2v_sb developers 2026
 """
 
 import os
-import platform
 import re
-from importlib.metadata import PackageNotFoundError, version
 
-from d2v_sb import __version__
+from d2v_sb.versions import read_versions
 
-PACKAGES = ("torch", "speechbrain", "d2v_sb")
-NOW = "when this page was written"
+PARTS = ("python", "torch", "torchaudio", "speechbrain", "d2v_sb", "commit")
+UNKNOWN = "not known"
 TAIL = 1 << 16  # bytes
 TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d):\d\d,\d+ - ", re.MULTILINE)
-PYTHON = re.compile(r"^Python version:\n(\S+)", re.MULTILINE)
-COMMIT = re.compile(r"^Git revision:\n([0-9a-f]{7,40})$", re.MULTILINE)
-CUDA = re.compile(r"^(CUDA|ROCm) version:\n(\S+)", re.MULTILINE)
 
 
 def read_times(path):
@@ -51,53 +46,46 @@ def read_times(path):
     return times if len(times) == 2 else []
 
 
-def read_environment(path):
-    """Versions and the commit.
-
-    SpeechBrain writes down the packages of the first ``pip`` it finds, which
-    may be another Python's. What is not there is taken from now, and says so.
+def read_environment(folder):
+    """Versions, the commit and the command.
 
     Arguments
     ---------
-    path : pathlib.Path
-        ``env.log`` of an output folder; it need not be there.
+    folder : pathlib.Path
+        Output folder of a run; ``versions.json`` need not be there.
 
     Returns
     -------
     dict of str to str
-        Texts by what they are of.
+        Texts by what they are of. Of each later start there is what was
+        then another.
 
     Example
     -------
-    >>> path = getfixture("tmp_path") / "env.log"
-    >>> _ = path.write_text("Python version:\\n3.11.7 (main)\\ntorch==2.7.1\\n")
-    >>> found = read_environment(path)
-    >>> found["Python"], found["torch"]
-    ('3.11.7', '2.7.1')
-    >>> found["d2v_sb"].endswith(NOW)
-    True
+    >>> folder = getfixture("tmp_path")
+    >>> read_environment(folder)
+    {'versions': 'not known'}
+    >>> from d2v_sb.versions import write_versions
+    >>> write_versions(folder)
+    >>> list(read_environment(folder))[-2:]
+    ['commit', 'command']
     """
-    text = ""
-    if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-    python = PYTHON.search(text)
+    first = read_versions(folder)
+    if first is None:
+        return {"versions": UNKNOWN}
     facts = {
-        "Python": python[1] if python else f"{platform.python_version()}, {NOW}"
+        name: str(first.get(name) or UNKNOWN) for name in (*PARTS, "command")
     }
-    for name in PACKAGES:
-        pattern = re.escape(name).replace("_", "[-_]")
-        found = re.search(rf"(?m)(?:^|\(){pattern}==([^\s)]+)", text)
-        facts[name] = found[1] if found else f"{_installed(name)}, {NOW}"
-    cuda, commit = CUDA.search(text), COMMIT.search(text)
-    if cuda:
-        facts[cuda[1]] = cuda[2]
-    if commit:
-        facts["commit of the folder it ran in"] = commit[1]
+    known = first
+    for number, start in enumerate(first.get("resumed", []), 1):
+        others = [
+            f"{name} {start.get(name) or UNKNOWN}"
+            for name in PARTS
+            if start.get(name) != known.get(name)
+        ]
+        if others:
+            facts[f"start {number + 1}, {start.get('begun')}"] = ", ".join(
+                others
+            )
+        known = start
     return facts
-
-
-def _installed(name):
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return __version__ if name == "d2v_sb" else "not installed"

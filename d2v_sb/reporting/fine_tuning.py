@@ -75,11 +75,9 @@ def fine_tuning_charts(log, measure):
     ['Loss']
     """
     rows, mark = log.validations, None
-    found = (
-        best(rows, f"valid {measure.name}", measure.choose)
-        if (measure)
-        else None
-    )
+    found = None
+    if measure:
+        found = best(rows, f"valid {measure.name}", measure.choose)
     if found:
         mark = Mark(f"best {measure.name} at {shown(found[0], 0)}", found[0])
 

@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import math
 import re
 
 from d2v_sb.reporting.classes import (
@@ -53,7 +54,7 @@ def find_folds(folder):
     )
 
 
-def fold_results(folder, folds, written, href, attempt):
+def fold_results(folder, folds, links, attempt):
     """The folds' accuracies, with links to their pages.
 
     Arguments
@@ -62,10 +63,8 @@ def fold_results(folder, folds, written, href, attempt):
         Output folder of the run.
     folds : list of pathlib.Path
         As of ``find_folds``.
-    written : list of pathlib.Path
-        Those that have a page.
-    href : callable
-        From a fold to the address of its page.
+    links : dict
+        Addresses of the pages of those that have one.
     attempt : callable
         As of ``d2v_sb.reporting.speech.speech_results``.
 
@@ -80,8 +79,8 @@ def fold_results(folder, folds, written, href, attempt):
         if path.is_file():
             row = attempt(_fold_row, path)
         row = row or accuracy_row(fold.name, {})
-        if fold in written:
-            row[0] = Link(fold.name, href(fold))
+        if fold in links:
+            row[0] = Link(fold.name, links[fold])
         rows.append(row)
     path = folder / "summary.json"
     found = attempt(_summary, path) if path.is_file() else None
@@ -139,7 +138,7 @@ def fold_charts(folds):
     )
     if not lines:
         return []
-    values = [max(line.y) for line in lines]
+    values = [max(filter(math.isfinite, line.y)) for line in lines]
     note = (
         "Higher is better. Folds that lie far apart say how much a figure of "
         f"one fold would mean; their best are {shown(min(values), 1)} to "

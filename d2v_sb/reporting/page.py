@@ -4,13 +4,13 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import os
 from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
 from d2v_sb.atomic import replacing
 from d2v_sb.reporting.classes import class_results
+from d2v_sb.reporting.discretion import Discretion, is_secret, place_of
 from d2v_sb.reporting.environment import read_environment, read_times
 from d2v_sb.reporting.fine_tuning import chosen_by, fine_tuning_charts
 from d2v_sb.reporting.folds import find_folds, fold_charts, fold_results
@@ -21,6 +21,7 @@ from d2v_sb.reporting.reader import Reader
 from d2v_sb.reporting.run import check_run, has_begun, read_run
 from d2v_sb.reporting.speech import speech_results
 from d2v_sb.reporting.summary import facts_of, lead_of, progress_of, title_of
+from d2v_sb.reporting.train_log import read_train_log, tests_before
 from d2v_sb.reporting.trials import trial_results
 
 logger = get_logger(__name__)
@@ -39,7 +40,8 @@ def write_report(folder, target=None):
     """Writes the page of a run: what it was, its curves, its results.
 
     It needs nothing beside it, no network either. Of a run of several folds
-    each fold gets its own page, and that of the run leads there.
+    each fold gets its own page, and that of the run leads there. A page that
+    is written elsewhere is alone: nothing is written into the run's folder.
 
     Arguments
     ---------
@@ -73,14 +75,16 @@ def write_report(folder, target=None):
     """
     folder = Path(folder)
     check_run(folder)
-    target = folder / NAME if target is None else Path(target)
     reader = Reader()
     run = read_run(folder, reader)
-    for fold in filter(has_begun, run.folds):
+    if target is not None:
+        return _write(run, reader, Path(target), {})
+    begun = list(filter(has_begun, run.folds))
+    links = {fold: f"{fold.name}/{NAME}" for fold in begun}
+    target = _write(run, reader, folder / NAME, links)
+    # After it, as they lead back to a page that is there.
+    for fold in begun:
         write_report(fold)
-    page = _render(_content(run, reader, target.parent))
-    with replacing(target) as beside:
-        beside.write_text(page, encoding="utf-8")
     return target
 
 
@@ -107,49 +111,60 @@ def write_report_or_warn(folder):
         )
 
 
-def _content(run, reader, beside):
-    """All that the template shows; `beside` is where the page will lie."""
-    attempt, measure = reader.attempt, chosen_by(run.options, run.log)
-    tiles, results = _results(run, attempt, beside)
+def _write(run, reader, target, links):
+    page = _render(_content(run, reader, target, links))
+    with replacing(target) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return target
+
+
+def _content(run, reader, target, links):
+    """All that the template shows; `links` are addresses of folds' pages."""
+    attempt = reader.attempt
+    changed = attempt(lambda _: changed_options(run.options), run.folder)
+    discretion = Discretion(run.folder, run.options)
+    run = run._replace(options=discretion.options(run.options))
+    measure = chosen_by(run.options, run.log)
+    tiles, results = _results(run, attempt, links)
     # Of folds, from where the first began to where the last ended.
     parts = run.folds or [run.folder]
     begin, end = (read_times(parts[n] / "log.txt") for n in (0, -1))
     times = begin[:1] + end[1:]
-    changed = attempt(lambda _: changed_options(run.options), run.folder)
+    environment = attempt(read_environment, parts[0]) or {}
+    outdated = _outdated(run, attempt)
     charts = attempt(lambda _: _charts(run, measure), run.folder)
     return {
-        "name": "/".join(run.folder.resolve().parts[-2:]),
+        "name": place_of(run.folder),
         "title": title_of(run),
         "lead": lead_of(run),
         "tiles": tiles + progress_of(run, measure),
         "facts": facts_of(run, times),
-        "environment": read_environment(parts[0] / "env.log"),
+        "environment": discretion.value(environment),
         "results": [(KINDS[type(one)], one) for one in results],
         "charts": charts or [],
-        "changed": changed or [],
+        "changed": [
+            (name, discretion.value(here), discretion.value(there))
+            for name, here, there in changed or []
+            if not is_secret(name)
+        ],
         "options": run.options,
         "log": _log_table(run.log),
-        "notes": reader.notes,
-        "up": _up(run.folder, beside),
+        "notes": [discretion.text(note) for note in reader.notes + outdated],
+        "up": _up(run.folder, target),
     }
 
 
-def _results(run, attempt, beside):
+def _results(run, attempt, links):
     folder = run.folder
     found = [
-        speech_results(folder, attempt),
-        class_results(folder, attempt),
+        speech_results(folder, run.log, attempt),
+        class_results(folder, run.log, attempt),
         trial_results(folder / "trials", attempt),
     ]
     if any(folder.glob("*.scores.tsv")):
         found.append(trial_results(folder, attempt))
-    if run.folds:
-        written = list(filter(has_begun, run.folds))
-
-        def href(fold):
-            return Path(os.path.relpath(fold / NAME, beside)).as_posix()
-
-        found.append(fold_results(folder, run.folds, written, href, attempt))
+    if run.folds or (folder / "summary.json").is_file():
+        found.append(fold_results(folder, run.folds, links, attempt))
     return [sum(parts, []) for parts in zip(*found, strict=True)]
 
 
@@ -161,12 +176,23 @@ def _charts(run, measure):
     return fine_tuning_charts(run.log, measure)
 
 
-def _up(fold, beside):
+def _outdated(run, attempt):
+    """What says that a test is not of the run as it is now."""
+    notes = tests_before("", run.log)
+    for fold in run.folds:
+        log = attempt(read_train_log, fold / "train_log.txt")
+        notes += tests_before(f"{fold.name}: ", log) if log else []
+    return notes
+
+
+def _up(fold, target):
     """The address of the page of the run that a fold is of."""
-    parent = fold.resolve().parent
-    if fold.resolve() not in find_folds(parent):
-        return None
-    return Path(os.path.relpath(parent / NAME, beside.resolve())).as_posix()
+    fold = fold.resolve()
+    page = fold.parent / NAME
+    beside = target.resolve().parent == fold
+    if beside and page.is_file() and fold in find_folds(fold.parent):
+        return f"../{NAME}"
+    return None
 
 
 def _log_table(log):

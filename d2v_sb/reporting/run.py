@@ -49,6 +49,11 @@ def check_run(folder):
     """
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
+    if (folder / "model.ckpt").is_file():
+        raise UserError(
+            f"{folder} is a model folder: give the output folder of the run, "
+            "in which it lies"
+        )
     if has_begun(folder) or find_folds(folder):
         return
     raise UserError(

@@ -39,13 +39,15 @@ def name_of_test(stem):
     return name
 
 
-def speech_results(folder, attempt):
+def speech_results(folder, log, attempt):
     """Error rates of each test, and samples of what was heard.
 
     Arguments
     ---------
     folder : pathlib.Path
         Output folder of a run.
+    log : TrainLog
+        Of the run: it says which update a test is of.
     attempt : callable
         Given a function and a path it returns what the function makes of the
         path, or None where the file can not be read.
@@ -61,14 +63,15 @@ def speech_results(folder, attempt):
         if words is None:
             continue
         name = name_of_test(path.stem)
+        tested = name + log.tested(path.stem.split("_", 1)[-1])
         of_letters = path.with_name(f"cer_{path.stem[4:]}.txt")
         letters = None
         if of_letters.is_file():
             letters = attempt(read_errors, of_letters)
-        tiles.append(Tile(f"{shown(words.rate, 1)} %", f"WER on {name}"))
+        tiles.append(Tile(f"{shown(words.rate, 1)} %", f"WER on {tested}"))
         rows.append(
             [
-                name,
+                tested,
                 shown(words.rate),
                 shown(letters.rate if letters else None),
                 shown(words.sentence_rate, 1),

@@ -6,6 +6,7 @@ Authors
 
 from pathlib import Path
 
+from d2v_sb.reporting.discretion import place_of
 from d2v_sb.reporting.parts import Tile, shown
 from d2v_sb.reporting.train_log import best
 
@@ -56,7 +57,8 @@ def title_of(run):
         return "Speaker verification"
     if values.get("label_column") == "spk_id":
         return "Speaker identification"
-    if run.folds or "protocol" in values:
+    folds = run.folds or (folder / "summary.json").is_file()
+    if folds or "protocol" in values:
         return "Emotion recognition"
     if run.curves:
         return TITLES["PretrainingBrain"]
@@ -155,7 +157,7 @@ def facts_of(run, times):
     -------
     dict of str to str
     """
-    facts = {"folder": str(run.folder.resolve())}
+    facts = {"folder": place_of(run.folder)}
     facts.update(zip(("begun", "last entry of its log"), times))
     values = run.options.values
     for name in FACTS:

@@ -17,6 +17,16 @@ class TrainLog(NamedTuple):
 
     validations: list  # of dict, by update
     tests: dict  # of dict, by split; the last test of each
+    outdated: frozenset = (
+        frozenset()
+    )  # splits whose test training went on after
+
+    def tested(self, split):
+        """Which update a split's test is of, as the end of its name."""
+        update = self.tests.get(split, {}).get("best_update")
+        if not isinstance(update, float):
+            return ""
+        return f", of update {update:,.0f}"
 
 
 def read_train_log(path):
@@ -47,7 +57,7 @@ def read_train_log(path):
     >>> log.tests
     {'test': {'best_update': 5.0, 'test WER': 91.0}}
     """
-    path, validations, tests = Path(path), [], {}
+    path, validations, tests, outdated = Path(path), [], {}, set()
     if not path.exists():
         return TrainLog(validations, tests)
     with open(path, encoding="utf-8", errors="replace") as stream:
@@ -56,14 +66,46 @@ def read_train_log(path):
                 continue
             row = _values(line)
             if "split" in row:
-                tests[row.pop("split")] = row
+                # As the files of the test are named.
+                split = row.pop("split").replace("/", "-")
+                tests[split] = row
+                outdated.discard(split)
             elif isinstance(row.get("update"), float):
                 while (
-                    validations and validations[-1]["update"] >= (row["update"])
+                    validations and validations[-1]["update"] >= row["update"]
                 ):
                     validations.pop()
                 validations.append(row)
-    return TrainLog(validations, tests)
+                outdated.update(tests)
+    return TrainLog(validations, tests, frozenset(outdated))
+
+
+def tests_before(where, log):
+    """Says which tests are not of the run as it is now.
+
+    Arguments
+    ---------
+    where : str
+        Put before each.
+    log : TrainLog
+        Of the run.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> tests = {"test": {"best_update": 5.0}}
+    >>> tests_before("", TrainLog([], tests, frozenset(tests)))
+    ['the run went on after the test on test, of update 5: ...']
+    """
+    return [
+        f"{where}the run went on after the test on {split}{log.tested(split)}: "
+        "its figures are not of what was trained since. The recipe tests anew "
+        "when it ends"
+        for split in sorted(log.outdated)
+    ]
 
 
 def series(rows, name):

@@ -16,13 +16,7 @@ from d2v_sb.reporting.parts import (
 )
 from d2v_sb.reporting.reader import read_json
 
-# The keys of older runs are there too.
-COSTS = {
-    "min_dcf_001": "minDCF (0.01)",
-    "min_dcf_01": "minDCF (0.01)",
-    "min_dcf_005": "minDCF (0.05)",
-    "min_dcf_05": "minDCF (0.05)",
-}
+COSTS = ("min_dcf_001", "min_dcf_005")
 
 
 def trial_results(folder, attempt):
@@ -87,17 +81,11 @@ def _trial_row(path):
         limits = [factor * value["low"], factor * value["high"]]
         return with_interval(factor * value["value"], limits, digits)
 
-    costs = {
-        title: measure(result[key])
-        for key, title in COSTS.items()
-        if key in result
-    }
     return [
         str(result["name"]),
         str(result["scores"]),
         measure(result["eer"], 100, 2),
-        costs.get("minDCF (0.01)", "–"),
-        costs.get("minDCF (0.05)", "–"),
+        *(measure(result.get(key)) for key in COSTS),
         measure(result.get("cllr")),
         shown(result.get("num_trials"), 0),
         shown(result.get("num_speakers"), 0),

@@ -34,6 +34,7 @@ from d2v_sb.hparams import given_overrides, read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.scoring.predictions import summarise_folds
+from d2v_sb.versions import write_versions
 
 
 def main(arguments):
@@ -101,6 +102,7 @@ def run_fold(hparams_file, run_opts, overrides, fold, plain):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    run_on_main(write_versions, args=[folder])
     test = split_dataset(hparams, folder / "test.csv")
     train_classifier(hparams, run_opts, folder).test("test", test)
     # To be seen while the other folds train.

@@ -33,6 +33,7 @@ from d2v_sb.hparams import plain_values, read_plain, with_override
 from d2v_sb.manifest import as_list
 from d2v_sb.pretraining import CropDataset, export_pretrained, start_from
 from d2v_sb.reporting import write_report_or_warn
+from d2v_sb.versions import write_versions
 
 
 def main(arguments):
@@ -57,6 +58,7 @@ def main(arguments):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    run_on_main(write_versions, args=[hparams["output_folder"]])
     if source:
         parts = hparams["student"], hparams["teacher"]
         start_from(source, *parts, Path(hparams["save_folder"]) / "hub")

@@ -33,6 +33,7 @@ from d2v_sb.hparams import read_plain
 from d2v_sb.manifest import as_list
 from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.train_rows import join_neighbours, keep_listed
+from d2v_sb.versions import write_versions
 
 
 def main(arguments):
@@ -52,6 +53,7 @@ def main(arguments):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    run_on_main(write_versions, args=[hparams["output_folder"]])
     train, dev, tests = datasets(hparams)
     brain = hparams["brain_class"](
         modules=hparams["modules"],

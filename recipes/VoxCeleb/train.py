@@ -38,6 +38,7 @@ from d2v_sb.hparams import read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.manifest import as_list
 from d2v_sb.reporting import write_report_or_warn
+from d2v_sb.versions import write_versions
 
 # What some of the YAML files leave to the preparation's defaults.
 OPTIONAL = ("train_folders", "valid_percent")
@@ -60,6 +61,7 @@ def main(arguments):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    run_on_main(write_versions, args=[hparams["output_folder"]])
     folder = Path(hparams["output_folder"])
     test = None
     if hparams["split_file"]:

@@ -5,9 +5,11 @@ Authors
 """
 
 import json
+import math
 from html.parser import HTMLParser
 
 import pytest
+import torch
 from click.testing import CliRunner
 from speechbrain.utils.metric_stats import ErrorRateStats
 from speechbrain.utils.train_logger import FileTrainLogger
@@ -229,9 +231,164 @@ def test_a_run_of_folds_leads_to_their_pages_and_back(tmp_path):
     fold = Page(tmp_path / "session2/report.html")
     assert "../report.html" in fold.addresses
     assert "Confusion, test" in fold.words
-    # A page elsewhere leads there too.
-    elsewhere = Page(write_report(tmp_path, tmp_path / "pages/a.html"))
-    assert "../session2/report.html" in elsewhere.addresses
+
+
+def contents(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_page_elsewhere_touches_no_run_and_leads_nowhere(tmp_path):
+    run = tmp_path / "run"
+    write_fold(run / "session1")
+    (run / "all.csv").touch()
+    before = contents(run)
+    page = Page(write_report(run, tmp_path / "a.html"))
+    assert contents(run) == before
+    assert not [x for x in page.addresses if x.endswith(".html")]
+    # The run's own page writes the folds' pages, and is found to be another.
+    write_report(run)
+    assert contents(run).keys() - before.keys() == {
+        run / "report.html",
+        run / "session1/report.html",
+    }
+    fold = Page(write_report(run / "session1", tmp_path / "b.html"))
+    assert not [x for x in fold.addresses if x.endswith(".html")]
+
+
+def test_a_fold_leads_back_only_to_a_page_that_is_there(tmp_path):
+    write_fold(tmp_path / "session1")
+    (tmp_path / "all.csv").touch()
+    fold = tmp_path / "session1"
+    assert "../report.html" not in Page(write_report(fold)).addresses
+    write_report(tmp_path)
+    assert "../report.html" in Page(fold / "report.html").addresses
+    assert "../report.html" in Page(write_report(fold)).addresses
+
+
+def test_a_fold_that_lost_its_way_once_leaves_the_others_best(tmp_path):
+    (tmp_path / "all.csv").touch()
+    for name, values in (("session1", [math.nan, 40, 50]), ("session2", [70])):
+        write_fold(tmp_path / name)
+        logger = FileTrainLogger(str(tmp_path / name / "train_log.txt"))
+        for n, value in enumerate(values, 1):
+            logger.log_stats({"update": n}, {"loss": 1.0}, {"UA": value})
+    words = Page(write_report(tmp_path)).words
+    assert "their best are 50.0 to 70.0 %" in words
+
+
+def test_a_summary_without_its_folds_is_shown(tmp_path):
+    found = report_predictions(predictions(2), tmp_path / "all")
+    folds = {"session1": found, "session2": found}
+    summary = {"folds": folds, "mean": found, "majority": found, "all": found}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "summary.json").write_text(json.dumps(summary))
+    words = Page(write_report(alone)).words
+    assert "50.0 % UA mean of 2 folds" in words
+    assert "Emotion recognition" in words and "Confusion, all folds" in words
+    assert "Nothing was measured yet" not in words
+
+
+def log_test(folder, split, update):
+    logger = FileTrainLogger(str(folder / "train_log.txt"))
+    logger.log_stats({"split": split, "best_update": update}, test_stats={})
+
+
+def test_figures_say_their_update_and_that_the_run_went_on(tmp_path):
+    write_log(tmp_path, 4)
+    write_wer(tmp_path, "my-clean")
+    write_wer(tmp_path, "my-clean_lm")
+    log_test(tmp_path, "my/clean", 3)
+    log_test(tmp_path, "my/clean_lm", 3)
+    words = Page(write_report(tmp_path)).words
+    assert "50.0 % WER on my-clean, of update 3" in words
+    assert "with a language model, of update 3" in words
+    assert "went on" not in words
+    # Of the longer run only one test was made again.
+    write_log(tmp_path, 6)
+    log_test(tmp_path, "my/clean", 5)
+    words = Page(write_report(tmp_path)).words
+    assert "50.0 % WER on my-clean, of update 5" in words
+    assert "went on after the test on my-clean_lm, of update 3" in words
+    assert words.count("went on after") == 1
+
+
+def test_a_fold_that_went_on_is_named(tmp_path):
+    (tmp_path / "all.csv").touch()
+    for name in ("session1", "session2"):
+        write_fold(tmp_path / name)
+        log_test(tmp_path / name, "test", 3)
+    write_log(tmp_path / "session2")
+    words = Page(write_report(tmp_path)).words
+    assert "⚠ session2: the run went on after the test on test" in words
+    assert "session1: the run" not in words
+    fold = Page(tmp_path / "session1/report.html").words
+    assert "50.0 % UA on test, of update 3" in fold
+
+
+def test_versions_are_those_of_the_run_or_not_known(tmp_path):
+    write_options(tmp_path)
+    (tmp_path / "env.log").write_text("Python version:\n2.0\ntorch==0.1\n")
+    words = Page(write_report(tmp_path)).words
+    assert "versions not known" in words
+    assert "python" not in words and torch.__version__ not in words
+    first = {"python": "3.99", "torch": "8.8", "commit": "abc-dirty"}
+    later = {**first, "torch": "9.9", "begun": "2026-01-01"}
+    record = {**first, "resumed": [first, later, later]}
+    (tmp_path / "versions.json").write_text(json.dumps(record))
+    words = Page(write_report(tmp_path)).words
+    assert "python 3.99 torch 8.8 torchaudio not known" in words
+    assert "commit abc-dirty" in words
+    assert words.count("torch 9.9") == 1
+    assert "start 3, 2026-01-01 torch 9.9" in words
+    (tmp_path / "versions.json").write_text("{")
+    words = Page(write_report(tmp_path)).words
+    assert "versions.json is damaged" in words
+
+
+def test_a_page_names_no_folder_of_the_machine_and_no_secret(tmp_path):
+    run = tmp_path / "jane doe/results/run"
+    corpus = tmp_path / "jane doe/my corpora/LibriSpeech"
+    yaml = tmp_path / "jane doe/hparams/d2v_ctc.yaml"
+    write_options(
+        run,
+        data_folder=str(corpus),
+        output_folder=str(run),
+        lm_path=str(corpus / "lm.arpa"),
+        encoder=str(tmp_path / "jane doe/models/pretrained.safetensors"),
+        token_type="letters",
+        hf_token="hf_12345678",
+        api_key="short",
+    )
+    options = run / "hyperparams.yaml"
+    yaml.parent.mkdir(parents=True)
+    yaml.write_text("lr: 1\ndata_folder: /home/jane/x\nhf_token: hf_0\n")
+    head = f"# Generated 2026-01-01 from:\n# {yaml}\n"
+    more = f"model: !new:a.B\n  save: {run}/save/hub\n  use: hf_12345678\n"
+    options.write_text(head + options.read_text() + more)
+    command = f"python train.py '{yaml}' --hf_token hf_12345678"
+    versions = json.dumps({"command": command})
+    (run / "versions.json").write_text(versions)
+    (run / "predictions_a.json").mkdir()  # the error names the path
+    page = Page(write_report(run))
+    assert "jane" not in page.source and tmp_path.name not in page.source
+    for secret in ("hf_12345678", "short", "hf_0"):
+        assert secret not in page.source
+    # What is no secret and no place is there still.
+    assert "token_type letters" in page.words
+    assert "data_folder LibriSpeech" in page.words
+    assert "save: save/hub" in page.words and "lm.arpa" in page.words
+    assert "predictions_a.json can not be read" in page.words
+    assert "python train.py 'd2v_ctc.yaml' --hf_token" in page.words
+
+
+def test_a_model_folder_is_no_run(tmp_path):
+    """A page in it would be published with the model."""
+    (tmp_path / "hyperparams.yaml").write_text("sample_rate: 16000\n")
+    (tmp_path / "model.ckpt").touch()
+    with pytest.raises(UserError, match="is a model folder"):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_run_beside_others_is_no_fold(tmp_path):
