@@ -44,16 +44,29 @@ def only_run(path):
     lock = path.with_name(f".{path.name}.lock")
     with explain_refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+        handle = _lock(lock)
+    if handle is None:
+        raise UserError(
+            f"another run is at work on {path}: wait for it, or choose "
+            "another -o"
+        )
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another run is at work on {path}: wait for it, or choose "
-                "another -o"
-            ) from error
-        # The file stays: were it removed, two could hold locks of one name.
         yield
     finally:
+        lock.unlink()
+        os.close(handle)
+
+
+def _lock(path):
+    """An open file that is locked, None if another has it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one before may have removed it meanwhile.
+            if os.fstat(handle).st_nlink:
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
         os.close(handle)
