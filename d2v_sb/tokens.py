@@ -7,9 +7,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import os
+import csv
 import shutil
-import tempfile
 from pathlib import Path
 
 import sentencepiece as spm
@@ -22,11 +21,19 @@ from speechbrain.utils.checkpoints import (
 )
 from speechbrain.utils.distributed import run_on_main
 
+from d2v_sb.atomic import replacing
 from d2v_sb.errors import CheckpointError, DataError, UserError
 
 UNKNOWN = 0  # SentencePiece's; CTC's blank has the same label
 LETTERS = "letters"
 SUBWORDS = ("unigram", "bpe", "char")
+# What SpeechBrain's wrapper gives SentencePiece, options aside.
+AS_SPEECHBRAIN = {
+    "pad_id": -1,
+    "unk_id": UNKNOWN,
+    "max_sentencepiece_length": 10,
+    "character_coverage": 1.0,
+}
 WAY_OUT = "Begin in another --output_folder"
 
 
@@ -232,14 +239,22 @@ class Subwords(SentencePiece):
 
 
 def _learn_if_absent(folder, options):
-    """Learns in a folder of its own, so that no half of a model is left."""
-    name = f"{options['vocab_size']}_{options['model_type']}.model"
-    if (folder / name).is_file():
+    """As SpeechBrain does, but from and to memory: a model remembers the
+    paths of its text and its own, and is given to others."""
+    path = folder / f"{options['vocab_size']}_{options['model_type']}.model"
+    if path.is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as beside:
+    left_out = {"annotation_train", "annotation_read"}
+    if options["model_type"] == "char":
+        left_out.add("vocab_size")
+    with replacing(path) as beside, open(beside, "wb") as stream:
         try:
-            SentencePiece(beside, **options)
+            spm.SentencePieceTrainer.train(
+                sentence_iterator=_texts(options),
+                model_writer=stream,
+                **{k: v for k, v in options.items() if k not in left_out},
+                **AS_SPEECHBRAIN,
+            )
         except RuntimeError as error:
             # "Vocabulary size is too high (9). Please set it to a value <= 7."
             reason = str(error).split("]")[-1].strip()
@@ -248,4 +263,9 @@ def _learn_if_absent(folder, options):
                 f"model of --vocab_size {options['vocab_size']} can be learned "
                 f"from its texts. {reason}"
             ) from error
-        os.replace(Path(beside) / name, folder / name)
+
+
+def _texts(options):
+    path, column = options["annotation_train"], options["annotation_read"]
+    with open(path, newline="", encoding="utf-8") as stream:
+        yield from (row[column] for row in csv.DictReader(stream))

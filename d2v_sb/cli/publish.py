@@ -59,7 +59,8 @@ from d2v_sb.errors import UserError
     multiple=True,
     type=click.Path(exists=True, dir_okay=False),
     help="A CSV of measured runs, such as results/librispeech_ctc.csv, whose "
-    "rows the card shows beside the run's own figures. Needs --where.",
+    "rows the card shows as other runs, beside this one's own figures. Needs "
+    "--where.",
 )
 @click.option(
     "--where",
@@ -132,12 +133,12 @@ def publish(
 
     if repo is not None:  # a name that is none is said before any work
         planned(Path(dst), repo)
-    results = [
+    others = [
         result
         for table in tables
         for result in chosen_results(Path(table), where)
     ]
-    for result in results:
+    for result in others:
         click.echo(f"row of {result.origin}: {result}")
     source = find_source(src, inference)
     licence = check_licence(licence, source.origin, licence_file)
@@ -149,13 +150,13 @@ def publish(
         Path(description).read_text("utf-8") if description else None,
     )
     text = Path(licence_file).read_text("utf-8") if licence_file else None
-    made = publish(source, dst, words, results, repo, text)
+    made = publish(source, dst, words, others, repo, text)
     notes = [licence_note(licence, source.origin)]
     if made.kept:
         notes.append(f"{made.folder}/README.md was edited, and is kept")
     if old := old_results(source):
         notes.append(
-            f"left out, because older than the folder: {', '.join(old)}. Give "
+            f"left out, because older than the model: {', '.join(old)}. Give "
             "the run's command again, which tests it"
         )
     for note in filter(None, notes):

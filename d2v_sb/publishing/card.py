@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from d2v_sb.errors import UserError
 from d2v_sb.publishing.card_text import sections
 from d2v_sb.publishing.figures import METRICS
+from d2v_sb.publishing.markdown import open_fence
 
 LIBRARY = "speechbrain"
 TAGS = ("speechbrain", "data2vec", "speech")
@@ -36,7 +37,7 @@ class Words:
     datasets : tuple of str
         The hub's identifiers of what it was trained on.
     description : str or None
-        Text in place of the usual first paragraph.
+        Markdown in place of the usual first paragraph.
     text_at_hand : bool
         Whether the folder has a LICENSE.
 
@@ -72,6 +73,11 @@ class Words:
                     f"--dataset {dataset}: give its name on the hub, such as "
                     "openslr/librispeech_asr"
                 )
+        if self.description and open_fence(self.description):
+            raise UserError(
+                "--description: a block of code in it is begun and not ended, "
+                "so that all of the card would be in it"
+            )
 
 
 def make_card(source, words, results, name, where):
@@ -83,8 +89,8 @@ def make_card(source, words, results, name, where):
         The model.
     words : Words
         What the user says of it.
-    results : list of Result
-        Its test figures.
+    results : Results
+        Its test figures, and those of other runs.
     name : str
         The model's name in the table of results of the hub.
     where : str
@@ -116,14 +122,14 @@ def front_matter(source, words, results, name):
         EvalResult(
             task_type=source.kind.task,
             task_name=source.kind.name,
-            dataset_type=_dataset(words, result),
+            dataset_type=_dataset(result.test),
             dataset_name=result.test,
             metric_type=METRICS[metric][1],
             metric_value=round(figure.value, 4),
             metric_name=f"{METRICS[metric][0]}"
             + (f" ({result.how})" if result.how else ""),
         )
-        for result in results
+        for result in results.own
         for metric, figure in result.figures.items()
     ]
     metrics = {result.metric_type for result in evaluated}
@@ -145,9 +151,8 @@ def front_matter(source, words, results, name):
     )
 
 
-def _dataset(words, result):
-    """The hub wants an identifier: the one that was given, or a short form."""
-    if len(words.datasets) == 1:
-        return words.datasets[0]
-    short = re.sub(r"[^a-z0-9]+", "-", result.test.lower()).strip("-")
+def _dataset(test):
+    """The hub wants an identifier: a short form of what it was tested on,
+    which need not be what it was trained on."""
+    short = re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-")
     return short or "unknown"

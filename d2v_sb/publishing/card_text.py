@@ -4,8 +4,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import re
-
 from d2v_sb import __version__
 from d2v_sb.checkpoints.report import describe
 from d2v_sb.publishing.figures import METRICS
@@ -14,29 +12,11 @@ from d2v_sb.publishing.kinds import (
     TRANSFORMERS_CTC,
     TRANSFORMERS_ENCODER,
 )
-from d2v_sb.publishing.licences import OF_SHIPPED
-from d2v_sb.publishing.markdown import code, row, table
+from d2v_sb.publishing.markdown import code, inline, plain, row, table
+from d2v_sb.publishing.rights_text import citation, licence
 from d2v_sb.publishing.training_text import UNKNOWN, training
 
 MOST_LABELS = 60  # more are counted only
-DATA2VEC = """\
-@article{baevski2022data2vec,
-  title = {data2vec: A General Framework for Self-supervised Learning in
-           Speech, Vision and Language},
-  author = {Baevski, Alexei and Hsu, Wei-Ning and Xu, Qiantong and Babu, Arun
-            and Gu, Jiatao and Auli, Michael},
-  journal = {arXiv preprint arXiv:2202.03555},
-  year = {2022},
-}
-"""
-SPEECHBRAIN = """\
-@article{ravanelli2021speechbrain,
-  title = {SpeechBrain: A General-Purpose Speech Toolkit},
-  author = {Ravanelli, Mirco and Parcollet, Titouan and others},
-  journal = {arXiv preprint arXiv:2106.04624},
-  year = {2021},
-}
-"""
 
 
 def sections(source, words, results, where):
@@ -48,8 +28,8 @@ def sections(source, words, results, where):
         The model.
     words : Words
         What the user says of it.
-    results : list of Result
-        Its test figures.
+    results : Results
+        Its test figures, and those of other runs.
     where : str
         The folder, or its name on the hub, in the examples.
 
@@ -58,14 +38,14 @@ def sections(source, words, results, where):
     str
     """
     parts = [
-        f"# {words.title}",
+        f"# {' '.join(words.title.split())}",
         words.description or first_paragraph(source),
         f"## Use\n\n{usage(source, where)}",
         f"## Padding\n\n{padding(source)}",
         f"## What it is\n\n{table(model_rows(source, words))}",
-        f"## How it was trained\n\n{training(source.run)}",
+        f"## How it was trained\n\n{training(source.run, source.swept)}",
         f"## Results\n\n{results_text(results)}",
-        f"## Limits\n\n{limits(source, words)}",
+        f"## Limits\n\n{limits(source, words, results)}",
         f"## Licence\n\n{licence(source, words)}",
         f"## Citation\n\n{citation(source, words, where)}",
     ]
@@ -120,7 +100,7 @@ def padding(source):
     if source.transformers:
         text += (
             " Transformers' model does not have this property: there, give "
-            "files one by one where the figures should be those below."
+            "files one by one."
         )
     return text
 
@@ -143,7 +123,7 @@ def model_rows(source, words):
         names = source.labels
         if names and len(names) <= MOST_LABELS:
             rows["labels"] += ": " + " ".join(
-                f"`{x}`" if x.strip() else "space" for x in names
+                inline(x) if x.strip() else "space" for x in names
             )
     rows["languages"] = ", ".join(words.languages) or UNKNOWN
     rows["data sets on the hub"] = ", ".join(words.datasets) or UNKNOWN
@@ -152,8 +132,24 @@ def model_rows(source, words):
 
 def results_text(results):
     """The test figures as a table, or that there are none."""
-    if not results:
-        return f"Its test figures are {UNKNOWN}."
+    own = f"Its test figures are {UNKNOWN}."
+    parts = [results_table(results.own) if results.own else own]
+    if results.others:
+        parts += [
+            "For comparison, other runs, or this one with other decoding:",
+            results_table(results.others),
+        ]
+    if any(
+        figure.low is not None
+        for result in (*results.own, *results.others)
+        for figure in result.figures.values()
+    ):
+        parts.append("In brackets: 95 % intervals.")
+    return "\n\n".join(parts)
+
+
+def results_table(results):
+    """A line for each."""
     names = [
         metric
         for metric in METRICS
@@ -163,53 +159,31 @@ def results_text(results):
     lines = [row(head), "|---" * len(head) + "|"]
     for result in results:
         figures = [str(result.figures.get(name, "")) for name in names]
-        cells = [result.test, result.how, *figures, result.size, result.origin]
-        lines.append(row(cells))
-    text = "\n".join(lines)
-    if any(
-        figure.low is not None for r in results for figure in r.figures.values()
-    ):
-        text += "\n\nIn brackets: 95 % intervals."
-    return text
+        test, how = plain(result.test), plain(result.how)
+        lines.append(row([test, how, *figures, result.size, result.origin]))
+    return "\n".join(lines)
 
 
-def limits(source, words):
+def limits(source, words, results):
     """What it can not be relied on for."""
+    rate = (
+        "Speech of 16 kHz: SpeechBrain's `*_file` functions and the commands "
+        "of d2v_sb resample other rates, what takes a tensor does not."
+    )
+    if source.checkpoint is not None:
+        rate += " Clips shorter than 25 ms are an error."
+    tested = "It is not known what it was tested on."
+    if results.own:
+        tested = (
+            "It was tested on nothing but what the first table of results "
+            "names."
+        )
     items = [
         *source.kind.limits,
-        "Speech of 16 kHz; other rates are resampled by SpeechBrain's "
-        "`*_file` functions only. Clips shorter than 25 ms are an error.",
-        "It was tested on nothing but what the table above names. Noise, "
-        "accents, other languages and other ways of speaking may be much "
-        "harder for it.",
+        rate,
+        f"{tested} Noise, accents, other languages and other ways of speaking "
+        "may be much harder for it.",
     ]
     if not words.languages:
         items.append("The language of its training data was not stated.")
     return "\n".join(f"- {item}" for item in items)
-
-
-def licence(source, words):
-    """What the weights are under, and whose work they go back to."""
-    there = "its text is in [LICENSE](LICENSE)"
-    text = there if words.text_at_hand else "its text is not in this folder"
-    text = f"The weights are under `{words.licence}`; {text}."
-    if source.origin in OF_SHIPPED:
-        text += (
-            f" They go back to `{source.origin}` of d2v_sb, which is under "
-            f"`{OF_SHIPPED[source.origin]}`; its card, "
-            "`d2v_sb/weights/README.md`, names the speech in it and whose it "
-            "is."
-        )
-    return text
-
-
-def citation(source, words, where):
-    """data2vec, SpeechBrain, and this model."""
-    year = (source.run.date or "")[:4]
-    key = re.sub(r"\W+", "-", where.lower()).strip("-")
-    lines = [f"@misc{{{key},", f"  title = {{{words.title}}},"]
-    if year:
-        lines.append(f"  year = {{{year}}},")
-    lines.append(f"  note = {{{source.kind.name}; made with d2v_sb}},")
-    own = "\n".join([*lines, "}", ""])
-    return code(f"{own}\n{DATA2VEC}\n{SPEECHBRAIN}", "bibtex")

@@ -18,6 +18,7 @@ METRICS = {
     "ua": ("unweighted accuracy %", "unweighted_accuracy"),
     "f1": ("F1 %", "f1"),
 }
+DIGITS = 0.0051  # tables have two after the point
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,40 @@ class Result:
             for name, figure in self.figures.items()
         )
         return f"{self.test}; {self.how}: {figures}"
+
+    def same_as(self, other):
+        """Whether two are of one measurement: on as much, with equal figures
+        as far as tables have digits."""
+        shared = self.figures.keys() & other.figures.keys()
+        sizes = self.size.split()[:1], other.size.split()[:1]
+        return bool(shared) and (
+            ([] in sizes or sizes[0] == sizes[1])
+            and all(
+                abs(self.figures[n].value - other.figures[n].value) < DIGITS
+                for n in shared
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a card shows.
+
+    Arguments
+    ---------
+    own : list of Result
+        Of the run that made the model.
+    others : list of Result
+        Of other runs; those that are of this run too are left out.
+    """
+
+    own: list
+    others: list
+
+    def __post_init__(self):
+        others = [
+            other
+            for other in self.others
+            if not any(other.same_as(own) for own in self.own)
+        ]
+        object.__setattr__(self, "others", others)

@@ -6,7 +6,6 @@ Authors
 
 import dataclasses
 import filecmp
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,12 @@ from d2v_sb.atomic import replacing
 from d2v_sb.checkpoints import PRETRAINED, save_hf, save_native
 from d2v_sb.errors import CheckpointError, UserError
 from d2v_sb.publishing.card import make_card
+from d2v_sb.publishing.figures import Results
+from d2v_sb.publishing.inference_files import copy_inference
 from d2v_sb.publishing.kinds import ENCODER
 from d2v_sb.publishing.licences import licence_text
-from d2v_sb.publishing.run import without_places
+from d2v_sb.publishing.private import public
+from d2v_sb.publishing.rights_text import ATTRIBUTION, attribution
 from d2v_sb.publishing.run_results import own_results
 
 CARD = "README.md"
@@ -44,7 +46,7 @@ class Published:
     kept: bool = False
 
 
-def publish(source, folder, words, more_results=(), repo=None, licence=None):
+def publish(source, folder, words, others=(), repo=None, licence=None):
     """Writes the folder.
 
     One that is there already is left as it is where it is to be pushed and
@@ -59,8 +61,8 @@ def publish(source, folder, words, more_results=(), repo=None, licence=None):
         The folder to make.
     words : Words
         What the user says of it.
-    more_results : list of Result
-        Test figures besides those of the run.
+    others : list of Result
+        Test figures of other runs, for comparison.
     repo : str, optional
         Its name on the hub, for the examples of the card.
     licence : str, optional
@@ -84,7 +86,7 @@ def publish(source, folder, words, more_results=(), repo=None, licence=None):
         )
     licence = licence or licence_text(words.licence)
     words = dataclasses.replace(words, text_at_hand=licence is not None)
-    results = [*own_results(source), *more_results]
+    results = Results(own_results(source), list(others))
     here = make_card(source, words, results, folder.name, folder.name)
     card = here
     if repo is not None:
@@ -117,20 +119,21 @@ def write(source, folder, licence=None):
     """
     if source.kind is ENCODER:
         save_hf(source.checkpoint, folder)
+        record = public(source.checkpoint.training_config)
         save_native(
-            _record_without_places(source.checkpoint),
+            dataclasses.replace(source.checkpoint, training_config=record),
             folder / PRETRAINED,
             _half(source.path),
         )
     else:
-        shutil.copytree(
-            source.path, folder, ignore=shutil.ignore_patterns(".*")
-        )
+        copy_inference(source, folder)
         _check_loads(source, folder)
         if source.transformers:
             save_hf(source.checkpoint, folder / TRANSFORMERS)
-    if licence is not None:
-        (folder / LICENCE).write_text(licence, encoding="utf-8")
+    texts = {LICENCE: licence, ATTRIBUTION: attribution(source)}
+    for name, text in texts.items():
+        if text is not None:
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def files_of(folder):
@@ -175,12 +178,6 @@ def _check_loads(source, folder):
         ) from error
 
 
-def _record_without_places(checkpoint):
-    """Its record of training without folders of this machine."""
-    record = without_places(checkpoint.training_config)
-    return dataclasses.replace(checkpoint, training_config=record)
-
-
 def _half(path):
     """float16 where the source is, so that no file grows."""
     if path.suffix != ".safetensors":
@@ -200,7 +197,14 @@ def _check_same(source, folder, licence):
     ) as holder:
         fresh = Path(holder) / folder.name
         write(source, fresh, licence)
-        for name, path in files_of(fresh).items():
+        made = files_of(fresh)
+        more = sorted({*files_of(folder)} - {*made, CARD, LICENCE})
+        if more:
+            raise UserError(
+                f"{folder} is there already, and has what is not of the model: "
+                f"{', '.join(more)}. Move that away, or {way_out}"
+            )
+        for name, path in made.items():
             there = folder / name
             if not there.is_file() or not _same(path, there):
                 raise UserError(

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
-from huggingface_hub.errors import (
+from huggingface_hub.utils import (
     HfHubHTTPError,
-    HTTPError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
@@ -22,6 +21,9 @@ from d2v_sb.errors import UserError
 from d2v_sb.publishing.folder import files_of
 
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
+# Of the library beneath, which each major version of the hub's has another of:
+# requests, httpx, httpx2.
+HTTP_ERROR = HfHubHTTPError.__bases__[0]
 MAIN = "main"
 UNIT = 1e6  # bytes
 AGAIN = "{folder} is whole, and the same command goes on from here"
@@ -172,7 +174,7 @@ def _explained(plan):
         ) from error
     except HfHubHTTPError as error:
         raise UserError(f"{_answer(plan, error)} {again}") from error
-    except (HTTPError, OSError) as error:
+    except (HTTP_ERROR, OSError) as error:
         raise UserError(
             f"{plan.endpoint} can not be reached, or the connection broke "
             f"({_first(error)}). {again}"

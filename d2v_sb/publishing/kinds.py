@@ -51,18 +51,18 @@ SPEAKERS = "speaker-verification"
 FEATURES = "feature-extraction"
 
 CTC = Kind(
-    "Speech recognition with CTC",
-    ASR,
-    ASR,
-    ("CTC",),
-    "speechbrain.inference.ASR.EncoderASR",
-    """\
+    name="Speech recognition with CTC",
+    task=ASR,
+    pipeline=ASR,
+    tags=("CTC",),
+    interface="speechbrain.inference.ASR.EncoderASR",
+    usage="""\
 from speechbrain.inference.ASR import EncoderASR
 
 asr = EncoderASR.from_hparams(source="{source}")
 print(asr.transcribe_file("speech.wav"))
 """,
-    (
+    limits=(
         "It writes only what its labels spell: no punctuation or figures "
         "that are not among them.",
         "It is best on clips about as long as those it was trained on. "
@@ -70,73 +70,73 @@ print(asr.transcribe_file("speech.wav"))
     ),
 )
 ATTENTION = Kind(
-    "Speech recognition with CTC and attention",
-    ASR,
-    ASR,
-    ("CTC", "Attention"),
-    "speechbrain.inference.ASR.EncoderDecoderASR",
-    """\
+    name="Speech recognition with CTC and attention",
+    task=ASR,
+    pipeline=ASR,
+    tags=("CTC", "Attention"),
+    interface="speechbrain.inference.ASR.EncoderDecoderASR",
+    usage="""\
 from speechbrain.inference.ASR import EncoderDecoderASR
 
 asr = EncoderDecoderASR.from_hparams(source="{source}")
 print(asr.transcribe_file("speech.wav"))
 """,
-    (
+    limits=(
         "It writes only what its subwords spell.",
         "A decoder with attention may repeat or leave out words in clips that "
         "are much longer than those it was trained on.",
     ),
 )
 CLASSIFICATION = Kind(
-    "Classes of utterances",
-    CLASSES,
-    CLASSES,
-    ("embeddings",),
-    "speechbrain.inference.classifiers.EncoderClassifier",
-    """\
+    name="Classes of utterances",
+    task=CLASSES,
+    pipeline=CLASSES,
+    tags=("embeddings",),
+    interface="speechbrain.inference.classifiers.EncoderClassifier",
+    usage="""\
 from speechbrain.inference.classifiers import EncoderClassifier
 
 classifier = EncoderClassifier.from_hparams(source="{source}")
 log_probs, score, index, label = classifier.classify_file("speech.wav")
 print(label)
 """,
-    (
+    limits=(
         "It gives each utterance one of its classes, whatever is said in it, "
         "and however it is said.",
     ),
 )
 VERIFICATION = Kind(
-    "Speaker verification",
-    SPEAKERS,
-    None,
-    ("embeddings", "speaker-verification"),
-    "speechbrain.inference.speaker.SpeakerRecognition",
-    """\
+    name="Speaker verification",
+    task=SPEAKERS,
+    pipeline=None,
+    tags=("embeddings", "speaker-verification"),
+    interface="speechbrain.inference.speaker.SpeakerRecognition",
+    usage="""\
 from speechbrain.inference.speaker import SpeakerRecognition
 
 speakers = SpeakerRecognition.from_hparams(source="{source}")
 score, same = speakers.verify_files("one.wav", "another.wav")
 print(float(score))
 """,
-    (
+    limits=(
         "Scores are cosines. `same` compares them with SpeechBrain's usual "
         "threshold, which was not chosen for this model: choose one on trials "
         "of your own.",
     ),
 )
 ENCODER = Kind(
-    "Speech representations by data2vec",
-    FEATURES,
-    FEATURES,
-    ("self-supervised",),
-    None,
-    """\
+    name="Speech representations by data2vec",
+    task=FEATURES,
+    pipeline=FEATURES,
+    tags=("self-supervised",),
+    interface=None,
+    usage="""\
 from d2v_sb.lobes import Data2VecAudio
 
 encoder = Data2VecAudio("{source}")
 print(encoder.output_size)
 """,
-    ("It has no head: it is a start for training, not a recogniser.",),
+    limits=("It has no head: it is a start for training, not a recogniser.",),
 )
 
 TRANSFORMERS_CTC = """\

@@ -4,11 +4,11 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import re
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
-from d2v_sb.checkpoints import shipped_weights
 from d2v_sb.errors import UserError
 
 OTHER = "other"
@@ -29,21 +29,21 @@ LICENCES = frozenset(
     ncsa unlicense zlib pddl lgpl-lr unknown other
     """.split()
 )
-# Of the weights that come with this package; d2v_sb/weights/README.md says why.
-OF_SHIPPED = {"d2v_sb/small": "cc-by-sa-3.0"}
 # Which ask that what is made of a work be shared on the same terms.
 SHARE_ALIKE = ("cc-by-sa-", "cc-by-nc-sa-")
+CREATIVE_COMMONS = re.compile(r"cc-(by(?:-nc)?(?:-nd|-sa)?)-(\d\.\d)")
+DEEDS = "https://creativecommons.org"
 
 
-def check_licence(licence, encoder, text):
+def check_licence(licence, origin, text):
     """Settles the licence of a model.
 
     Arguments
     ---------
     licence : str or None
         The hub's identifier, if one was given.
-    encoder : str or None
-        What the model was made from: the `encoder` of its hparams.
+    origin : Origin
+        What the weights go back to.
     text : pathlib.Path or None
         The licence's text, if one was given.
 
@@ -59,14 +59,15 @@ def check_licence(licence, encoder, text):
 
     Example
     -------
-    >>> check_licence(None, "d2v_sb/small", None)
+    >>> from d2v_sb.publishing.origin import Origin
+    >>> check_licence(None, Origin("d2v_sb/small"), None)
     'cc-by-sa-3.0'
     """
-    licence = licence or OF_SHIPPED.get(str(encoder))
+    licence = licence or origin.licence
     if licence is None:
         raise UserError(
-            f"the licence of this model can not be known from its encoder "
-            f"({encoder or 'not known'}): give --license, such as apache-2.0 "
+            "the licence of this model can not be known from what its weights "
+            f"go back to ({origin}): give --license, such as apache-2.0 "
             "or cc-by-4.0. It must be one that the encoder and the speech it "
             "was trained on allow"
         )
@@ -83,8 +84,8 @@ def check_licence(licence, encoder, text):
     return licence
 
 
-def licence_note(licence, encoder):
-    """What is to be thought of where encoder and model differ.
+def licence_note(licence, origin):
+    """What is to be thought of where the licences of two models differ.
 
     Returns
     -------
@@ -92,33 +93,42 @@ def licence_note(licence, encoder):
 
     Example
     -------
-    >>> licence_note("cc-by-sa-3.0", "d2v_sb/small")
-    >>> print(licence_note("mit", "d2v_sb/small"))
-    the encoder d2v_sb/small is under cc-by-sa-3.0, which asks that what ...
+    >>> from d2v_sb.publishing.origin import Origin
+    >>> licence_note("cc-by-sa-3.0", Origin("d2v_sb/small"))
+    >>> print(licence_note("mit", Origin("d2v_sb/small")))
+    the weights go back to d2v_sb/small, which is under cc-by-sa-3.0 and asks ...
     """
-    of_encoder = OF_SHIPPED.get(str(encoder))
-    if of_encoder is None or licence == of_encoder:
-        return None
-    if not of_encoder.startswith(SHARE_ALIKE):
+    before = origin.licence
+    if before is None and not origin.random:
+        return (
+            f"the weights go back to {origin.name or 'what is not known'}, "
+            "whose licence is not known here: make sure that it allows "
+            f"{licence}"
+        )
+    if before in (None, licence) or not before.startswith(SHARE_ALIKE):
         return None
     return (
-        f"the encoder {encoder} is under {of_encoder}, which asks that what is "
-        f"made of it be shared on the same terms; you gave {licence}"
+        f"the weights go back to {origin}, which is under {before} and asks "
+        f"that what is made of it be shared on the same terms; you gave "
+        f"{licence}"
     )
 
 
-def shipped_name(path):
-    """The name of weights that come with this package, or None.
+def licence_link(licence):
+    """An identifier, as a link to the licence's deed where it has one.
 
     Example
     -------
-    >>> shipped_name(shipped_weights()["d2v_sb/small"])
-    'd2v_sb/small'
+    >>> licence_link("cc-by-sa-3.0")
+    '[cc-by-sa-3.0](https://creativecommons.org/licenses/by-sa/3.0/)'
+    >>> licence_link("mit")
+    '`mit`'
     """
-    for name, file in shipped_weights().items():
-        if Path(path).resolve() == file.resolve():
-            return name
-    return None
+    if licence == "cc0-1.0":
+        return f"[{licence}]({DEEDS}/publicdomain/zero/1.0/)"
+    if found := CREATIVE_COMMONS.fullmatch(licence):
+        return f"[{licence}]({DEEDS}/licenses/{found[1]}/{found[2]}/)"
+    return f"`{licence}`"
 
 
 def licence_text(licence):
@@ -132,17 +142,28 @@ def licence_text(licence):
     Example
     -------
     >>> licence_text("mit")
+    >>> licence_text("apache-2.0").split()[:2]
+    ['Apache', 'License']
     """
-    if licence != APACHE:
-        return None
-    beside = Path(__file__).parents[2] / "LICENSE"  # of a clone
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+    return own_licence() if licence == APACHE else None
+
+
+def own_licence():
+    """The text of the licence that this package is under, or None.
+
+    Other packages may have put a file of the same name where an installed
+    package lies, so that the name is not enough.
+    """
     try:
         files = metadata.files("d2v_sb") or []
     except metadata.PackageNotFoundError:
-        return None
-    for file in files:
-        if file.name == "LICENSE":
-            return file.read_text(encoding="utf-8")
+        files = []
+    paths = [Path(str(f.locate())) for f in files if f.name == "LICENSE"]
+    root = Path(__file__).parents[2]
+    if (root / "hparams/d2v_ctc.yaml").is_file():  # a clone
+        paths.append(root / "LICENSE")
+    for path in filter(Path.is_file, paths):
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("Apache License"):
+            return text
     return None

@@ -16,8 +16,6 @@ SCORED = re.compile(r"Scored (\d+) sentences")
 WITH_LM = "_lm"
 SUMMARY = "summary.json"
 GREEDY, JOINT, BEAM = "greedy", "joint search", "beam search"
-# A figure that is this much older than the folder is of an earlier folder.
-SLACK = 60.0  # seconds
 # Of predictions_<test>.json; the intervals are beside them as <name>_interval.
 ACCURACIES = {"WA": "wa", "UA": "ua", "F1": "f1"}
 # Of trials/<list>.json: by what a percentage is of a fraction.
@@ -82,8 +80,11 @@ def _files(source):
 
 
 def _old(source, path):
-    made = (source.path / "hyperparams.yaml").stat().st_mtime
-    return path.stat().st_mtime < made - SLACK
+    """A run writes its folder, then tests what is in it. The weights tell when
+    that was; where a language model was added later, the newest file does."""
+    files = source.path.glob("*.ckpt")
+    made = max((file.stat().st_mtime for file in files), default=0)
+    return path.stat().st_mtime < made
 
 
 def _read(source, path):
@@ -105,7 +106,10 @@ def _of_words(source, path):
     name = path.stem.removeprefix("wer_")
     figures, size = {}, ""
     for metric in ("wer", "cer"):
-        head = _head(path.with_name(f"{metric}_{name}.txt"))
+        file = path.with_name(f"{metric}_{name}.txt")
+        if not file.is_file() or _old(source, file):
+            continue
+        head = _head(file)
         if found := WER.search(head):
             figures[metric] = Figure(float(found[1]))
         if found := SCORED.search(head):
@@ -165,7 +169,5 @@ def _test(source, name):
 
 def _head(path):
     """The first lines, before the alignments."""
-    if not path.is_file():
-        return ""
     with open(path, encoding="utf-8") as stream:
         return "".join(line for _, line in zip(range(3), stream, strict=False))

@@ -6,10 +6,12 @@ Authors
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from d2v_sb.beam_search import CHOSEN
 from d2v_sb.checkpoints import (
     PRETRAINED,
     STUDENT_CKPT,
@@ -28,8 +30,9 @@ from d2v_sb.publishing.kinds import (
     VERIFICATION,
     Kind,
 )
-from d2v_sb.publishing.licences import shipped_name
-from d2v_sb.publishing.run import HPARAMS, Run, read_run, without_places
+from d2v_sb.publishing.origin import Origin, find_origin, shipped_name
+from d2v_sb.publishing.private import public
+from d2v_sb.publishing.run import HPARAMS, Run, began_from, read_run
 
 INFERENCE = "inference"
 LABELS = "label_encoder.ckpt"  # classes
@@ -66,10 +69,23 @@ class Source:
     checkpoint: Checkpoint | None
 
     @property
+    def shipped(self):
+        """Whether it came with this package."""
+        return self.kind is ENCODER and shipped_name(self.path) is not None
+
+    @cached_property
     def origin(self):
-        """Whose licence the model may follow: the encoder it began from, or
-        itself, where it came with this package."""
-        return shipped_name(self.path) or self.run.encoder
+        """What the weights go back to, and whose licence they may follow."""
+        if self.shipped:
+            return Origin(shipped_name(self.path))
+        return find_origin(self.run.began_from, self.run.folder)
+
+    @property
+    def swept(self):
+        """Whether the search's values were chosen by ``d2v-sb sweep``."""
+        if self.run.folder is None or self.kind is not CTC:
+            return False
+        return self.with_lm and (self.run.folder / CHOSEN).is_file()
 
     @property
     def subwords(self):
@@ -198,7 +214,8 @@ def _encoder(path, inference):
     if checkpoint.encoder is None:
         raise CheckpointError(f"{path} names an architecture without weights")
     if not run.values:
-        run = Run(values=without_places(checkpoint.training_config))
+        record = checkpoint.training_config
+        run = Run(values=public(record), began_from=began_from(record))
     checkpoint = dataclasses.replace(checkpoint, ctc_head=None, vocabulary=None)
     return Source(ENCODER, path, run, {}, checkpoint)
 

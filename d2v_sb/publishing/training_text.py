@@ -6,7 +6,7 @@ Authors
 
 import json
 
-from d2v_sb.publishing.markdown import code, table
+from d2v_sb.publishing.markdown import code, plain, table
 
 UNKNOWN = "not known"
 # Of the hparams: how the card says it.
@@ -35,10 +35,26 @@ REGIME = {
     "head": "head",
     "seed": "seed",
 }
+SWEPT = (
+    "\nFor the search with the language model, `d2v-sb sweep` then chose values "
+    "on the dev split."
+)
 
 
-def training(run):
-    """The regime, versions, and the command."""
+def training(run, swept=False):
+    """The regime, versions, and the command.
+
+    Arguments
+    ---------
+    run : Run
+        The record.
+    swept : bool
+        Whether the model's search has values of a sweep.
+
+    Returns
+    -------
+    str
+    """
     if not run.values:
         return f"How it was trained is {UNKNOWN}: no record came with it."
     rows = {
@@ -48,18 +64,33 @@ def training(run):
     }
     rows["hparams file"] = run.yaml or UNKNOWN
     rows["date"] = run.date or UNKNOWN
-    rows["versions"] = (
-        ", ".join(f"{k} {v}" for k, v in run.versions.items()) or UNKNOWN
-    )
-    text = table(rows)
-    if command := run.command():
-        text += f"\n\n{code(command, 'sh')}\n"
-        text += (
-            "Options are what is not as the hparams file has it. Folders and "
-            "files are given by their names."
-        )
+    rows["versions"] = _all_of(run, "versions")
+    rows["commit of d2v_sb"] = _all_of(run, "commit")
+    text = table({name: plain(value) for name, value in rows.items()})
     values = json.dumps(run.values, indent=2, ensure_ascii=False)
     return (
-        f"{text}\n\n<details><summary>All values</summary>\n\n"
+        f"{text}\n\n{_commands(run)}{SWEPT if swept else ''}\n\n"
+        f"<details><summary>All values</summary>\n\n"
         f"{code(values, 'json')}\n</details>"
     )
+
+
+def _commands(run):
+    """That which began the run, and those that went on with it."""
+    commands = _different(run, "command")
+    if not commands:
+        return f"The command is {UNKNOWN}."
+    text = "\nIt went on with\n\n".join(code(c, "sh") for c in commands)
+    return (
+        f"{text}\nFolders and files are given by their names, and the folder "
+        "of the results is left out."
+    )
+
+
+def _all_of(run, name):
+    return "; then ".join(_different(run, name)) or UNKNOWN
+
+
+def _different(run, name):
+    """Of all starts, in their order, each once."""
+    return list(dict.fromkeys(s[name] for s in run.starts if s[name]))

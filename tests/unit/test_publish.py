@@ -5,89 +5,36 @@ Authors
 """
 
 import json
-import os
-import re
 import shutil
 import socket
 
 import pytest
 import soundfile
 import torch
-from click.testing import CliRunner
 from huggingface_hub import ModelCard
 from speechbrain.inference.ASR import EncoderASR
 from speechbrain.nnet.linear import Linear
 
 from d2v_sb.checkpoints import load_checkpoint, save_native
 from d2v_sb.classification_folder import export_classifier
-from d2v_sb.cli.publish import publish as command
 from d2v_sb.errors import UserError
-from d2v_sb.inference import export_ctc
 from d2v_sb.lobes import (
-    CTCModel,
     Data2VecAudio,
     UtteranceClassifier,
     UtteranceEncoder,
     WeightedData2Vec,
     make_head,
 )
-from d2v_sb.tokens import Letters
 from d2v_sb.utterances import Labels
-
-LETTERS = Letters(" 'ABCDEFGH")
-HPARAMS = """\
-# Generated 2026-11-25 from:
-# /home/me/hparams/d2v_ctc.yaml
-seed: 7
-data_folder: /home/me/corpora/mini
-output_folder: /home/me/results/run
-train_splits: [train-clean-5]
-encoder: {encoder}
-number_of_updates: 40
-batch_seconds: 16
-lr: 1e-3
-lm_path: /home/me/a.arpa
-protocol:
-"""
-WER = "%WER 27.04 [ 209 / 773, 6 ins, 28 del, 175 sub ]\n"
-CER = "%WER 12.90 [ 331 / 2565, 68 ins, 129 del, 134 sub ]\n"
-REST = "Scored 130 sentences, 0 not present in hyp.\n"
-TABLE = """\
-corpus,model,decoding,wer,cer,utterances,seed
-AN4,small,greedy,27.04,12.90,130,7
-AN4,small,greedy,25.87,12.98,130,8
-AN4,tiny,greedy,62.61,35.75,130,7
-"""
-
-
-def ctc_model(seed=0, **options):
-    """A small random model whose texts are long and differ."""
-    torch.manual_seed(seed)
-    encoder = Data2VecAudio("tiny", encoder_layers=1, **options)
-    with torch.no_grad():
-        encoder.encoder.layers[-1].final_layer_norm.weight.mul_(2)
-    model = CTCModel(encoder, Linear(input_size=128, n_neurons=len(LETTERS)))
-    return model.eval()
-
-
-def call(*words):
-    """The command in this process; what a user can mend comes out."""
-    runner = CliRunner(catch_exceptions=False)
-    return runner.invoke(command, [str(word) for word in words])
-
-
-def python_blocks(card):
-    """The Python of a card."""
-    return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-
-
-def contents(folder):
-    """Bytes by name."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+from tests.unit.publish_runs import (
+    HPARAMS,
+    TABLE,
+    call,
+    contents,
+    ctc_model,
+    make_run,
+    python_blocks,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -104,15 +51,7 @@ def no_network(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The output folder of a recognition run."""
-    folder = tmp_path_factory.mktemp("results") / "run"
-    export_ctc(folder / "inference", ctc_model(), LETTERS)
-    text = HPARAMS.format(encoder="d2v_sb/small")
-    (folder / "hyperparams.yaml").write_text(text)
-    (folder / "env.log").write_text("Python version:\n3.11.7 (x)\n")
-    (folder / "wer_test-clean.txt").write_text(WER + REST)
-    (folder / "cer_test-clean.txt").write_text(CER + REST)
-    (folder / "wer_test-clean_lm.txt").write_text(WER + REST)
-    return folder
+    return make_run(tmp_path_factory.mktemp("results") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +80,8 @@ def test_the_folder_holds_the_model_its_card_and_nothing_else(run, published):
     assert {name: found[name] for name in own} == own
     others = {name for name in set(found) - set(own)}
     assert {n for n in others if not n.startswith("transformers/")} == {
-        "README.md"
+        "README.md",
+        "ATTRIBUTION.md",
     }
     assert "transformers/model.safetensors" in others
 
@@ -181,6 +121,7 @@ def test_transformers_loads_its_folder_with_equal_logits(published):
 
 
 def test_the_cards_examples_run(published, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("transformers")
     blocks = python_blocks((published / "README.md").read_text())
     assert len(blocks) == 2
     wavs, _ = noise(16000)
@@ -207,8 +148,6 @@ def test_the_front_matter_is_the_hubs_and_has_the_figures(published):
     assert figures == [
         ("mini, test-clean", "wer", 27.04),
         ("mini, test-clean", "cer", 12.9),
-        ("AN4", "wer", 27.04),
-        ("AN4", "cer", 12.9),
     ]
 
 
@@ -221,13 +160,18 @@ def test_the_card_says_how_it_was_trained_without_places(published):
         "| learning rate | 0.001 |",
         "| seed | 7 |",
         "| date | 2026-11-25 |",
-        "| versions | Python 3.11.7 |",
+        "| versions | Python 3.11.7, torch 2.13.0, speechbrain 1.1.2, d2v_sb",
+        "| commit of d2v_sb | c259c3b |",
+        "python3.11 recipes/LibriSpeech/train.py hparams/d2v_ctc.yaml \\\n",
+        "--train_splits '[train-clean-5, x]' \\\n",
+        "--device cpu",
         "| data sets on the hub | not known |",
         "--data_folder mini",
         "@article{baevski2022data2vec",
     ):
         assert fact in text, fact
     assert "/home/me" not in text and str(published.parent) not in text
+    assert "output_folder" not in text
     assert "_lm.txt" not in text  # the folder has no language model
 
 
@@ -242,16 +186,6 @@ def test_a_folder_without_a_run_says_what_is_not_known(run, tmp_path):
     assert "| languages | not known |" in text
     assert "Apache License" in (tmp_path / "a/LICENSE").read_text()
     assert "language:" not in text.split("---")[1]
-
-
-def test_figures_of_an_earlier_folder_are_left_out(run, tmp_path):
-    shutil.copytree(run, tmp_path / "run")
-    made = (tmp_path / "run/inference/hyperparams.yaml").stat().st_mtime
-    os.utime(tmp_path / "run/wer_test-clean.txt", (made - 3600, made - 3600))
-    result = call(tmp_path / "run", tmp_path / "a")
-    assert "older than the folder: wer_test-clean.txt" in result.output
-    text = (tmp_path / "a/README.md").read_text()
-    assert "Its test figures are not known" in text and "27.04" not in text
 
 
 @pytest.mark.parametrize(
@@ -292,7 +226,7 @@ def test_rows_that_are_not_there_are_said(run, tmp_path, where, message):
 
 def test_another_licence_than_a_share_alike_encoders_is_noted(run, tmp_path):
     result = call(run, tmp_path / "a", "--license", "mit")
-    assert "d2v_sb/small is under cc-by-sa-3.0" in result.output
+    assert "d2v_sb/small, which is under cc-by-sa-3.0" in result.output
     text = (tmp_path / "a/README.md").read_text()
     assert "They go back to `d2v_sb/small`" in text
 
