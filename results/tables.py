@@ -62,6 +62,13 @@ TABLES = (
         ("corpus", "encoder", "update"),
         {"accuracy": "speaker accuracy %"},
     ),
+    (
+        "docs/results.md",
+        "bulk",
+        "bulk.csv",
+        ("task", "encoder", "recordings"),
+        {"ours": "d2v-sb", "peer": "loop", "ratio": "ratio"},
+    ),
 )
 
 
@@ -86,7 +93,8 @@ def table(pattern, names, figures):
 def spread(rows, name):
     """The median, and the range where there are several seeds."""
     values = sorted(float(row[name]) for row in rows)
-    digits = 2 if name.startswith("min_dcf") else 1  # a cost up to 1
+    fine = name.startswith("min_dcf") or name == "ratio"  # of about 1
+    digits = 2 if fine else 1
     middle, low, high = (
         f"{value:.{digits}f}"
         for value in (median(values), values[0], values[-1])

@@ -12,7 +12,7 @@ from d2v_sb.errors import UserError
 from d2v_sb.lobes.encoder import Data2VecEncoder
 
 BATCH_SECONDS = {"cuda": 640.0}
-BATCH_SECONDS_CPU = 16.0
+BATCH_SECONDS_CPU = 6.0
 
 
 def find_device(name):

@@ -41,7 +41,7 @@ OPTIONS = (
     click.option(
         "--batch_seconds",
         type=click.FloatRange(0, min_open=True),
-        help="Most audio in a batch. [default: 640 on a GPU, 16 on a CPU]",
+        help="Most audio in a batch. [default: 640 on a GPU, 6 on a CPU]",
     ),
     click.option(
         "--num_workers",
