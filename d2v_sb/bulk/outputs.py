@@ -99,9 +99,7 @@ class OutputFiles:
                     f"--format {self.format} makes a file for each of the "
                     f"{len(names)} audio files: name a folder with -o"
                 )
-        if self.is_folder:
-            self._paths()  # two of one name are better known before the work
-        elif self.results_path != self.output:
+        if self.results_path != self.output:
             self._refuse_others()
         if not makes_each and output is not None and self.output.is_dir():
             raise UserError(
@@ -160,11 +158,18 @@ class OutputFiles:
 
     def _refuse_others(self):
         """What is there without results beside it is not of this command."""
-        if self.output.is_file() and not self.results_path.exists():
-            raise UserError(
-                f"{self.output} is there already, and is not of this command: "
-                "move it, or choose another -o"
-            )
+        paths = [self.output]
+        if self.is_folder:
+            # Two of one name are told here too, before the work.
+            paths = [self.output / path for path in self._paths().values()]
+        if self.results_path.exists():
+            return
+        for path in paths:
+            if path.is_file():
+                raise UserError(
+                    f"{path} is there already, and is not of this command: "
+                    "move it, or choose another -o"
+                )
 
     def _by_ending(self):
         if self.output is None:

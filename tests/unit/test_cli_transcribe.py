@@ -328,6 +328,12 @@ def test_a_users_own_file_is_not_overwritten(model, audio, tmp_path):
     message = refused("transcribe", model, notes, "-o", notes)
     assert "not of this command" in message
     assert notes.read_text() == f"{audio / 'a.flac'}\n"
+    for path in (tmp_path / "subs/a.srt", tmp_path / "clips/a.flac"):
+        path.parent.mkdir()
+        path.write_bytes((audio / "a.flac").read_bytes())
+    words = ("-o", tmp_path / "subs", "--format", "srt")
+    message = refused("transcribe", model, tmp_path / "clips", *words)
+    assert "subs/a.srt is there already" in message
     one_line = tmp_path / "notes.jsonl"
     for text in ('{"a": 1}\n', "[1, 2]\n", "mine\n", '"x"'):
         one_line.write_text(text)
