@@ -100,6 +100,39 @@ def make_engine(model, cut, batch_seconds, precision, num_workers):
     )
 
 
+def hear_files(listener, items, files, made_by, name, **options):
+    """Hears files, keeps their results, and tells what became of them.
+
+    Arguments
+    ---------
+    listener : object
+        A model for ``Engine`` that has `cut` and `begin`.
+    items : list of Item
+        The files.
+    files : OutputFiles
+        Where results go.
+    made_by : str
+        Of ``identity``.
+    name : str
+        What is being done.
+    **options : object
+        Of ``make_engine``.
+    """
+    from d2v_sb.bulk.lock import only_run
+    from d2v_sb.bulk.outputs import kept
+    from d2v_sb.bulk.results import Results
+    from d2v_sb.bulk.run import run_all
+
+    engine = make_engine(listener, listener.cut, **options)
+    with only_run(files.results_path):
+        results = Results(files.results_path, made_by)
+        with kept(files, results, items):
+            summary = run_all(
+                engine, items, results, lambda _: listener.begin(), name
+            )
+    tell(summary, files.output)
+
+
 def quiet():
     """SpeechBrain tells of each file that it loads; errors are enough here."""
     import logging

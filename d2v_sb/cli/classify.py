@@ -11,9 +11,8 @@ from d2v_sb.cli.bulk_options import (
     bulk_options,
     find,
     goes_on,
-    make_engine,
+    hear_files,
     open_model,
-    tell,
 )
 from d2v_sb.errors import UserError
 
@@ -85,11 +84,8 @@ def classify(
     items = find(inputs)
 
     from d2v_sb.bulk.classes import CLASSES, ClassListener
-    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import find_folder, identity
-    from d2v_sb.bulk.outputs import OutputFiles, kept
-    from d2v_sb.bulk.results import Results
-    from d2v_sb.bulk.run import run_all
+    from d2v_sb.bulk.outputs import OutputFiles
 
     names = [item.name for item in items]
     files = OutputFiles(CLASSES, output, format_, names)
@@ -99,17 +95,13 @@ def classify(
     if output is not None:
         options = window_seconds, hop_seconds, top, precision
         made_by = identity(find_folder(model), classifier, *options)
-    with only_run(files.results_path):
-        results = Results(files.results_path, made_by)
-        engine = make_engine(
-            listener, listener.cut, batch_seconds, precision, num_workers
-        )
-        with kept(files, results, items):
-            summary = run_all(
-                engine,
-                items,
-                results,
-                lambda _: listener.begin(),
-                "classifying",
-            )
-    tell(summary, output)
+    hear_files(
+        listener,
+        items,
+        files,
+        made_by,
+        "classifying",
+        batch_seconds=batch_seconds,
+        precision=precision,
+        num_workers=num_workers,
+    )

@@ -11,9 +11,8 @@ from d2v_sb.cli.bulk_options import (
     bulk_options,
     find,
     goes_on,
-    make_engine,
+    hear_files,
     open_model,
-    tell,
 )
 
 
@@ -77,17 +76,14 @@ def transcribe(
     """
     items = find(inputs)
 
-    from d2v_sb.bulk.outputs import OutputFiles, kept
+    from d2v_sb.bulk.outputs import OutputFiles
     from d2v_sb.bulk.transcripts import TRANSCRIPTS
 
     names = [item.name for item in items]
     files = OutputFiles(TRANSCRIPTS, output, format_, names)
 
     from d2v_sb.bulk.hearing import make_listener
-    from d2v_sb.bulk.lock import only_run
     from d2v_sb.bulk.models import find_folder, identity
-    from d2v_sb.bulk.results import Results
-    from d2v_sb.bulk.run import run_all
 
     asr = open_model(
         model, device, compiled, ("EncoderASR", "EncoderDecoderASR")
@@ -97,17 +93,13 @@ def transcribe(
     if output is not None:
         options = chunk_seconds, context_seconds, precision
         made_by = identity(find_folder(model), asr, *options)
-    with only_run(files.results_path):
-        results = Results(files.results_path, made_by)
-        engine = make_engine(
-            listener, listener.cut, batch_seconds, precision, num_workers
-        )
-        with kept(files, results, items):
-            summary = run_all(
-                engine,
-                items,
-                results,
-                lambda _: listener.begin(),
-                "transcribing",
-            )
-    tell(summary, output)
+    hear_files(
+        listener,
+        items,
+        files,
+        made_by,
+        "transcribing",
+        batch_seconds=batch_seconds,
+        precision=precision,
+        num_workers=num_workers,
+    )
