@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from d2v_sb.bulk.pieces import Span
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.serving.recordings import as_file
 from d2v_sb.windows import classify_windows
@@ -70,7 +71,7 @@ def hear(listener, wav):
         # What a search found is a list, and on the CPU already.
         tensors = [x.cpu() if torch.is_tensor(x) else x for x in tensors]
         (output,) = listener.rows(tensors, [len(piece.wav)])
-        record = collected.add(piece, output)
+        record = collected.add(Span.of(piece), output)
     return record
 
 
