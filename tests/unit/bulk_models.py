@@ -31,6 +31,17 @@ from d2v_sb.lobes import (
 from d2v_sb.tokens import Letters, Subwords
 from d2v_sb.utterances import Labels
 
+# What can be heard of `write_formats`.
+GOOD = [
+    "a.flac",
+    "b.ogg",
+    "c.mp3",
+    "d.wav",
+    "f.m4a",
+    "long.flac",
+    "sub/e e.wav",
+]
+
 
 def call(*words):
     """Runs the command; an exception of its own comes out as it is."""

@@ -14,22 +14,13 @@ from d2v_sb.bulk.audio import load_audio
 from d2v_sb.scoring.detection import equal_error_rate
 from d2v_sb.windows import classify_windows
 from tests.unit.bulk_models import (
+    GOOD,
     call,
     classifier_folder,
     refused,
     speech_like,
     write_formats,
 )
-
-GOOD = [
-    "a.flac",
-    "b.ogg",
-    "c.mp3",
-    "d.wav",
-    "f.m4a",
-    "long.flac",
-    "sub/e e.wav",
-]
 
 
 @pytest.fixture(scope="module")

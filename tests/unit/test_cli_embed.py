@@ -23,6 +23,7 @@ from d2v_sb.bulk.pieces import AtPauses
 from d2v_sb.checkpoints import load_checkpoint, save_native
 from d2v_sb.lobes import Data2VecAudio, WeightedData2Vec
 from tests.unit.bulk_models import (
+    GOOD,
     call,
     classifier_folder,
     refused,
@@ -30,15 +31,6 @@ from tests.unit.bulk_models import (
     write_formats,
 )
 
-GOOD = [
-    "a.flac",
-    "b.ogg",
-    "c.mp3",
-    "d.wav",
-    "f.m4a",
-    "long.flac",
-    "sub/e e.wav",
-]
 SMALL = "d2v_sb/small"
 
 

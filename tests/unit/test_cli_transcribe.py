@@ -20,22 +20,13 @@ from d2v_sb.bulk.pieces import AtPauses
 from d2v_sb.bulk.results import Results
 from d2v_sb.chunked import stream_words
 from tests.unit.bulk_models import (
+    GOOD,
     call,
     ctc_folder,
     joint_folder,
     refused,
     write_formats,
 )
-
-GOOD = [
-    "a.flac",
-    "b.ogg",
-    "c.mp3",
-    "d.wav",
-    "f.m4a",
-    "long.flac",
-    "sub/e e.wav",
-]
 
 
 @pytest.fixture(scope="module")
