@@ -7,6 +7,7 @@ Authors
 import pytest
 import torch
 
+from d2v_sb.bulk import pieces
 from d2v_sb.bulk.pieces import AtPauses, Overlapping, Windows, quietest
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.lobes import Data2VecAudio
@@ -115,3 +116,19 @@ def test_lengths_that_make_no_sense_are_refused():
     ):
         with pytest.raises(UserError, match="_seconds="):
             make()
+
+
+@pytest.mark.parametrize(
+    "cut", [Overlapping(LAYERS, 1.0, 0.5), AtPauses(1.0), Windows(1.0, 0.5)]
+)
+def test_memory_follows_the_piece_and_not_the_file(cut, monkeypatch):
+    held, take = [], pieces._Buffer.slice
+
+    def spy(self, begin, end):
+        held.append(sum(map(len, self.parts)))
+        return take(self, begin, end)
+
+    monkeypatch.setattr(pieces._Buffer, "slice", spy)
+    for piece in cut(torch.randn(16000) for _ in range(50)):
+        assert piece.wav.untyped_storage().nbytes() <= 4 * 32100
+    assert max(held) <= 5 * 16000
