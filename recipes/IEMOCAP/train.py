@@ -17,7 +17,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -34,6 +33,7 @@ from d2v_sb.hparams import given_overrides, read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.scoring.predictions import summarise_folds
+from d2v_sb.training_script import run_training
 from d2v_sb.versions import write_versions
 
 
@@ -110,11 +110,4 @@ def run_fold(hparams_file, run_opts, overrides, fold, plain):
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint,")
-        print("or, where none was saved yet, begins again.")
-        sys.exit(130)
+    run_training(main)

@@ -18,7 +18,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -33,6 +32,7 @@ from d2v_sb.hparams import plain_values, read_plain, with_override
 from d2v_sb.manifest import as_list
 from d2v_sb.pretraining import CropDataset, export_pretrained, start_from
 from d2v_sb.reporting import write_report_or_warn
+from d2v_sb.training_script import run_training
 from d2v_sb.versions import write_versions
 
 
@@ -109,11 +109,4 @@ def prepare(hparams):
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint,")
-        print("or, where none was saved yet, begins again.")
-        sys.exit(130)
+    run_training(main)

@@ -16,7 +16,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -33,6 +32,7 @@ from d2v_sb.hparams import read_plain
 from d2v_sb.manifest import as_list
 from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.train_rows import join_neighbours, keep_listed
+from d2v_sb.training_script import run_training
 from d2v_sb.versions import write_versions
 
 
@@ -120,11 +120,4 @@ def datasets(hparams):
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint,")
-        print("or, where none was saved yet, begins again.")
-        sys.exit(130)
+    run_training(main)

@@ -17,7 +17,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -31,13 +30,13 @@ from verify import main as verify
 from voxceleb_prepare import prepare_voxceleb
 
 from d2v_sb.checkpoints import check_source
-from d2v_sb.errors import UserError
 from d2v_sb.finetuning.classification import split_dataset, train_classifier
 from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import read_plain
 from d2v_sb.lobes.heads import FILTER_BANK
 from d2v_sb.manifest import as_list
 from d2v_sb.reporting import write_report_or_warn
+from d2v_sb.training_script import run_training
 from d2v_sb.versions import write_versions
 
 # What some of the YAML files leave to the preparation's defaults.
@@ -114,11 +113,4 @@ def test_trials(hparams, device):
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint,")
-        print("or, where none was saved yet, begins again.")
-        sys.exit(130)
+    run_training(main)

@@ -65,7 +65,13 @@ CHANGES = {f.__name__: f for f in (kill_before, keep_weights, never_seed)}
 def main(jobs):
     """Each job is a script's argv, and what is changed before it: the
     arguments of functions above by their names. Changes stay."""
+    leave = torch.distributed.destroy_process_group
+    # Processes are one group for all scripts: they join it once, and leave it
+    # when the last one ends.
+    torch.distributed.destroy_process_group = lambda: None
     for job in jobs:
+        if job is jobs[-1]:
+            torch.distributed.destroy_process_group = leave
         for name, arguments in job.get("changes", {}).items():
             CHANGES[name](*arguments)
         sys.argv = job["argv"]
@@ -73,7 +79,6 @@ def main(jobs):
         sys.path.insert(0, os.path.dirname(sys.argv[0]))
         runpy.run_path(sys.argv[0], run_name="__main__")
         if torch.distributed.is_initialized():
-            # Processes are one group for all scripts, and join it once.
             distributed.ddp_init_group = lambda run_opts: None
 
 
