@@ -82,6 +82,8 @@ EXTRAS = {
     "parquet": [PYARROW],
     # The page of d2v-sb serve.
     "serve": [GRADIO, AV],
+    # d2v-sb benchmark --slurm. Older ones need what setuptools has no more.
+    "slurm": ["submitit>=1.5.4,<2"],
     "docs": DOCS,
     "tensorboard": [TENSORBOARD],
 }
@@ -112,7 +114,11 @@ setup(
     # the folder above a clone too, where the clone's own name would hide it.
     package_dir={"": "."},
     packages=find_packages(include=["d2v_sb", "d2v_sb.*"]),
-    package_data={"d2v_sb": ["weights/*"], "d2v_sb.reporting": ["page.*"]},
+    package_data={
+        "d2v_sb": ["weights/*"],
+        "d2v_sb.reporting": ["page.*"],
+        "d2v_sb.benchmark": ["*.html"],
+    },
     python_requires=">=3.10",
     install_requires=REQUIRES,
     extras_require=EXTRAS,

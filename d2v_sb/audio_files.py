@@ -167,7 +167,8 @@ def examine(id_, path):
     """Checks an audio file by its header and its last sample.
 
     A file damaged in the middle passes: finding it would mean decoding
-    everything. Only floats, which alone can be NaN, are read whole.
+    everything. Only floats, which alone can be NaN, are read whole, and MP3
+    files that do not say how long they are.
 
     Arguments
     ---------
@@ -195,7 +196,10 @@ def examine(id_, path):
         with sf.SoundFile(path) as audio:
             if audio.frames > 0:
                 seconds = audio.frames / audio.samplerate
-            raise_if_damaged(audio, path)
+            if audio.format == "MP3" and not has_length(path):
+                seconds = decoded_seconds(audio)
+            else:
+                raise_if_damaged(audio, path)
             if audio.samplerate != SAMPLE_RATE:
                 unfit.append(f"{audio.samplerate} Hz, not {SAMPLE_RATE}")
             if audio.channels != 1:
@@ -207,6 +211,43 @@ def examine(id_, path):
     if unfit:
         return seconds, Fault(id_, str(path), "; ".join(unfit), True)
     return seconds, None
+
+
+def has_length(path):
+    """Whether an MP3 file says how long it is.
+
+    One that was written into a pipe does not, as those of Common Voice: what
+    libsndfile takes for its length is then a guess from the size of the file
+    (its issue 1086), and mostly too much. Whether such a file is cut off can
+    not be known.
+    """
+    with open(path, "rb") as file:
+        head = file.read(10)
+        if head[:3] == b"ID3":
+            size = 0
+            for byte in head[6:10]:
+                size = size << 7 | byte
+            file.seek(10 + size)
+        else:
+            file.seek(0)
+        frame = file.read(64)  # the tag is in it, behind its side information
+    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def decoded_seconds(audio):
+    """Seconds of an open file by decoding it; a ``ValueError`` if there is
+    less than a frame of the encoder."""
+    frames = 0
+    # Not blocks(): it gives as many samples as libsndfile guessed.
+    while num := len(audio.read(65536)):
+        frames += num
+    if frames * SAMPLE_RATE < MIN_SAMPLES * audio.samplerate:
+        raise ValueError(
+            f"too short: {frames} samples at {audio.samplerate} Hz could be "
+            f"decoded, where one frame of the encoder takes {MIN_SAMPLES} at "
+            f"{SAMPLE_RATE} Hz"
+        )
+    return frames / audio.samplerate
 
 
 def raise_if_damaged(audio, path):

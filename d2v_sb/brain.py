@@ -53,17 +53,13 @@ class UpdateBrain(sb.Brain):
         self.num_processes = (
             torch.distributed.get_world_size() if self.distributed_launch else 1
         )
-        plan = plan_accumulation(
-            self.hparams.batch_seconds,
-            self.hparams.gpu_batch_seconds,
-            self.num_processes,
-        )
         asked = self.grad_accumulation_factor
+        plan = self.plan_update()
         self.micro_batch_seconds, self.grad_accumulation_factor = plan
         if asked not in (1, self.grad_accumulation_factor):
             logger.warning(
-                "grad_accumulation_factor is %d, not %d: it follows from "
-                "batch_seconds and gpu_batch_seconds",
+                "grad_accumulation_factor is %d, not %d: it follows from how "
+                "large the hparams say that a batch is",
                 self.grad_accumulation_factor,
                 asked,
             )
@@ -77,6 +73,22 @@ class UpdateBrain(sb.Brain):
         self.grad_norm = torch.tensor(math.nan)  # until the first step
         self._seconds = 0.0
         self._since = time.perf_counter()
+
+    def plan_update(self):
+        """Cuts an update into micro-batches.
+
+        Returns
+        -------
+        float
+            Most seconds of a micro-batch.
+        int
+            Micro-batches of an update in each process.
+        """
+        return plan_accumulation(
+            self.hparams.batch_seconds,
+            self.hparams.gpu_batch_seconds,
+            self.num_processes,
+        )
 
     def epochs(self):
         """Epochs, which end with a validation, until the updates are made.
@@ -228,8 +240,12 @@ class UpdateBrain(sb.Brain):
         learning rate of this update and counts its audio."""
         super().on_fit_batch_start(batch, should_step)
         torch.manual_seed(hash((self.hparams.seed, self.batch_number)))
-        self.hparams.lr_schedule(self.optimizer, self.optimizer_step)
+        self.set_learning_rates()
         self._seconds += self.seconds(batch)
+
+    def set_learning_rates(self):
+        """Those of the next update."""
+        self.hparams.lr_schedule(self.optimizer, self.optimizer_step)
 
     def before_clipping(self, parameters):
         """What is to be done with the gradients of a whole update."""

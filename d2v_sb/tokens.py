@@ -44,8 +44,8 @@ def make_tokenizer(token_type, alphabet, vocab_size, train_csv, folder):
     ---------
     token_type : str
         "letters", or SentencePiece's "unigram", "bpe" or "char".
-    alphabet : str
-        The letters, space among them.
+    alphabet : str or None
+        The letters, space among them; None for those of the training data.
     vocab_size : int
         How many subwords.
     train_csv : str
@@ -68,13 +68,30 @@ def make_tokenizer(token_type, alphabet, vocab_size, train_csv, folder):
     4
     """
     if token_type == LETTERS:
-        return Letters(alphabet)
+        return Letters(alphabet or letters_of(train_csv))
     if token_type not in SUBWORDS:
         raise UserError(
             f"--token_type {token_type}: it is one of {LETTERS}, "
             f"{', '.join(SUBWORDS)}"
         )
     return Subwords(train_csv, folder, vocab_size, token_type)
+
+
+def letters_of(train_csv):
+    """The letters of transcripts, sorted, each once.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "train.csv"
+    >>> _ = path.write_text("ID,wrd\\na,TŶ A\\n", encoding="utf-8")
+    >>> letters_of(path)
+    ' ATŶ'
+    """
+    with open(train_csv, newline="", encoding="utf-8") as file:
+        found = {
+            letter for row in csv.DictReader(file) for letter in row["wrd"]
+        }
+    return "".join(sorted(found | {" "}))
 
 
 class Letters(CTCTextEncoder):

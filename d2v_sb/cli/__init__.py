@@ -22,6 +22,7 @@ COMMANDS = (
     "convert",
     "publish",
     "report",
+    "benchmark",
     "plot",
     "sweep",
     "swap",

@@ -10,7 +10,11 @@ from d2v_sb.scoring.accuracy import (
     weighted_accuracy,
     weighted_f1,
 )
-from d2v_sb.scoring.bootstrap import group_interval, speaker_interval
+from d2v_sb.scoring.bootstrap import (
+    error_rate_interval,
+    group_interval,
+    speaker_interval,
+)
 from d2v_sb.scoring.calibration import Calibration, cllr
 from d2v_sb.scoring.detection import equal_error_rate, error_curve, min_dcf
 from d2v_sb.scoring.embeddings import embed, folder_identity
@@ -24,6 +28,7 @@ __all__ = [
     "confusion",
     "embed",
     "equal_error_rate",
+    "error_rate_interval",
     "error_curve",
     "folder_identity",
     "group_interval",

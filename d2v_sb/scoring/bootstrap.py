@@ -147,6 +147,51 @@ def group_interval(
     return _interval(draw, num_groups, num_resamples, level, seed)
 
 
+def error_rate_interval(
+    errors,
+    words,
+    speakers,
+    num_resamples=NUM_RESAMPLES,
+    level=LEVEL,
+    seed=SEED,
+):
+    """Percentile interval of an error rate over speakers.
+
+    Arguments
+    ---------
+    errors : array_like
+        Substitutions, insertions and deletions of each utterance (N,).
+    words : array_like
+        Words, or letters, of its reference (N,).
+    speakers : sequence of str
+        Who speaks it (N,).
+    num_resamples, level, seed
+        As of ``speaker_interval``.
+
+    Returns
+    -------
+    low, high : float
+        In percent.
+
+    Raises
+    ------
+    DataError
+        If all utterances are of one speaker.
+
+    Example
+    -------
+    >>> error_rate_interval([0, 1, 2], [4, 4, 2], "aab")
+    (12.5, 100.0)
+    """
+
+    def rate(errors, words, counts):
+        return 100 * float((errors * counts).sum() / (words * counts).sum())
+
+    return group_interval(
+        rate, errors, words, speakers, num_resamples, level, seed
+    )
+
+
 def _interval(draw, num, num_resamples, level, seed):
     """Of what `draw` makes of counts (num,), unless it makes None of them."""
     generator = np.random.default_rng(seed)

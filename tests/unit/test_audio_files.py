@@ -187,3 +187,43 @@ def test_message_shows_twenty_and_counts_the_rest():
     assert "listed in dev.bad.txt" in message
     assert "'drop'" in message and "'convert'" in message
     assert "it would keep 7 of these" in message
+
+
+def write_piped_mp3(path, samples, rate):
+    """An MP3 file as ffmpeg writes it into a pipe: of a constant bit rate,
+    with an ID3 tag, and without LAME's first frame, which says the length."""
+    sf.write(
+        path,
+        samples,
+        rate,
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=0.5,
+    )
+    data = path.read_bytes()
+    second = data.index(data[:2], 4)
+    assert b"Info" in data[:second]
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x23" + bytes(0x23)
+    path.write_bytes(tag + data[second:])
+
+
+@pytest.mark.parametrize("rate", [48000, 32000])
+def test_mp3_without_a_length_is_measured_and_not_called_truncated(
+    tmp_path, rate
+):
+    """libsndfile's guess of it is too much; to believe that is the mistake."""
+    path = tmp_path / "a.mp3"
+    write_piped_mp3(path, noise(2 * rate), rate)
+    seconds, fault = examine("a", path)
+    assert fault.convertible and fault.reason == f"{rate} Hz, not 16000"
+    assert seconds == sf.read(path)[0].size / rate
+    assert 2 <= seconds < 2.1 and seconds < sf.info(path).duration
+
+
+def test_mp3_that_says_its_length_is_truncated_where_it_is(tmp_path):
+    """It is not measured, so that what lacks is seen."""
+    path = tmp_path / "a.mp3"
+    sf.write(path, noise(96000), 48000, format="MP3")
+    assert examine("a", path)[0] == 2
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert examine("a", path)[1].reason.startswith("truncated")

@@ -1,0 +1,101 @@
+"""What of a table is run, and what is added to it.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+from dataclasses import dataclass, field
+
+from d2v_sb.benchmark.job import MODES, safe_name
+from d2v_sb.errors import UserError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Names of a table; where nothing is named, all are meant.
+
+    Arguments
+    ---------
+    tasks, heads : sequence of str
+        Of the table.
+    encoders : dict of str to str or None
+        By shown name: None for one of the table, else what scripts get.
+    modes : sequence of str
+        In place of the table's.
+    seeds : sequence of int
+        In place of the table's.
+    data : dict of str to str
+        Folders of corpora, in place of the table's.
+    options : dict of str to str
+        What all scripts get too, as YAML; they go before the table's.
+    """
+
+    tasks: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    encoders: dict[str, str | None] = field(default_factory=dict)
+    modes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    data: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+    def encoders_of(self, table):
+        """What scripts get, by the encoders' shown names."""
+        if not self.encoders:
+            return table.encoders
+        known = table.encoders
+        return {k: v or known[k] for k, v in self.encoders.items()}
+
+    def folder(self, table, name):
+        """Where a corpus lies."""
+        return self.data.get(name, table.data[name])
+
+    def check(self, table):
+        """Refuses what a table does not have.
+
+        Arguments
+        ---------
+        table : Table
+            What is selected from.
+
+        Raises
+        ------
+        UserError
+            With all that is wrong.
+        """
+        faults = []
+
+        def check(what, names, known, more=""):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                faults.append(
+                    f"no {what} {', '.join(map(repr, unknown))} in "
+                    f"{table.path}; known are {', '.join(known)}{more}"
+                )
+
+        names = [task.name for task in table.tasks]
+        check("task", self.tasks, names)
+        tasks = [t for t in table.tasks if t.name in (self.tasks or names)]
+        heads = dict.fromkeys(head for task in tasks for head in task.heads)
+        check("head", self.heads, heads)
+        check("mode", self.modes, MODES)
+        check("corpus", self.data, table.data)
+        own = {k: v for k, v in self.encoders.items() if v is not None}
+        more = "; NAME=SOURCE adds one"
+        check("encoder", set(self.encoders) - set(own), table.encoders, more)
+        folders = {safe_name(name).casefold(): name for name in table.encoders}
+        for name, source in own.items():
+            other = folders.setdefault(safe_name(name).casefold(), name)
+            if table.encoders.get(other, source) != source or other != name:
+                faults.append(
+                    f"--encoder {name}={source}: the name is that of {other}; "
+                    "choose another"
+                )
+        for key in self.options:
+            having = [task.name for task in tasks if key in task.reserved]
+            if having:
+                faults.append(
+                    f"--option {key}: jobs of {', '.join(having)} have their "
+                    "own; there are --encoder, --mode, --seed and --data"
+                )
+        if faults:
+            raise UserError("\n".join(faults))

@@ -1,0 +1,256 @@
+"""``d2v-sb benchmark``.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import contextlib
+import importlib.util
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from d2v_sb.cli.bulk_options import goes_on
+from d2v_sb.errors import UserError
+
+
+class Pair(click.ParamType):
+    """A KEY=VALUE, as a tuple."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value, param, ctx):
+        """A text to its two parts."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, rest = value.partition("=")
+        if not (key and equals and rest):
+            self.fail(f"{value!r}: KEY=VALUE is expected", param, ctx)
+        return key, rest
+
+
+class Named(Pair):
+    """A NAME, or a NAME=SOURCE."""
+
+    name = "NAME[=SOURCE]"
+
+    def convert(self, value, param, ctx):
+        """A text to its two parts; None for the second if there is none."""
+        if isinstance(value, str) and "=" not in value:
+            return value, None
+        return super().convert(value, param, ctx)
+
+
+def several(name, destination, **options):
+    """An option that may be given several times."""
+    return click.option(name, destination, multiple=True, **options)
+
+
+@click.command()
+@click.argument("table")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Where all is written. The same folder again goes on.",
+)
+@several("--task", "tasks", help="A task, by its name. [default: all]")
+@several(
+    "--encoder",
+    "encoders",
+    type=Named(),
+    help="An encoder of the table, or one of your own: the name that is shown, "
+    "and a hub name, file or folder. [default: all of the table]",
+)
+@several("--head", "heads", help="A head, by its name. [default: all]")
+@several("--mode", "modes", help="clean or published. [default: the table's]")
+@several("--seed", "seeds", type=int, help="[default: the table's]")
+@several(
+    "--data",
+    "data",
+    type=Pair(),
+    metavar="NAME=FOLDER",
+    help="Where a corpus lies, by its name in the table.",
+)
+@several(
+    "--option",
+    "options",
+    type=Pair(),
+    help="What all scripts get too, such as device=cuda or cache_folder=…",
+)
+@click.option(
+    "--jobs",
+    "num_jobs",
+    type=click.IntRange(1),
+    help="Jobs at a time. [default: 1, or one for each share of --gpus; all "
+    "with --slurm]",
+)
+@click.option(
+    "--gpus",
+    default="",
+    metavar="0,1,…",
+    help="GPUs that are dealt out to the jobs.",
+)
+@click.option(
+    "--nproc_per_node",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of each job, started by torchrun, with a GPU each.",
+)
+@several(
+    "--slurm",
+    "slurm",
+    type=Pair(),
+    help="Give the jobs to SLURM (the extra `slurm`), with this parameter: "
+    "partition=gpu, gpus_per_node=1, timeout_min=600 (a day if not given), …",
+)
+@click.option(
+    "--dry_run", is_flag=True, help="Show the jobs' commands and run none."
+)
+@goes_on(lambda options: not options["dry_run"])
+def benchmark(
+    table, output, data, num_jobs, gpus, nproc_per_node, slurm, dry_run, **names
+):
+    """Trains and tests many tasks, encoders and heads of one table.
+
+    TABLE is a YAML file or the name of one in hparams/benchmarks. Each of its
+    jobs is a training with a folder in FOLDER: what is done is not run again,
+    what failed or was stopped goes on. Tasks whose corpus is not there are left
+    out, and told of.
+
+    \b
+    Examples:
+      d2v-sb benchmark mp3s -o results/mp3s --data librispeech=/corpora/LS
+      d2v-sb benchmark mp3s -o results/mp3s --gpus 0,1 --option device=cuda
+      d2v-sb benchmark mp3s -o results/mp3s --encoder mine=results/a/inference
+      d2v-sb benchmark mp3s -o results/mp3s --slurm partition=gpu
+    """
+    from d2v_sb.benchmark.run import run_jobs
+
+    folder = Path(output).absolute()
+    with refusing():
+        table, jobs = _select(table, data=data, **names)
+        if dry_run:
+            _show(jobs, folder, nproc_per_node)
+            return
+        launcher = _launcher(
+            folder, gpus, dict(slurm), num_jobs, nproc_per_node
+        )
+        outcome = run_jobs(jobs, folder, launcher, _say)
+    _tell(outcome)
+    page = _write_page(table, folder)
+    if page is not None:
+        click.echo(page)
+    if outcome.failed or not outcome.done:
+        raise SystemExit(1)
+
+
+class Refused(click.ClickException):
+    """Something that was asked for can not be."""
+
+    exit_code = 2  # as of options; 1 is that of jobs that failed
+
+
+@contextlib.contextmanager
+def refusing():
+    """Ends the command with status 2 at errors of users."""
+    try:
+        yield
+    except UserError as error:
+        raise Refused(str(error)) from error
+
+
+def _select(table, encoders, data, options, **names):
+    """The table and the jobs of a command line."""
+    from d2v_sb.benchmark.selection import Selection
+    from d2v_sb.benchmark.table_file import find_table, read_table
+
+    table = read_table(find_table(table))
+    folders = {k: Path(v).expanduser().absolute() for k, v in data}
+    selection = Selection(
+        encoders=dict(encoders),
+        data={name: str(path) for name, path in folders.items()},
+        options=dict(options),
+        **names,
+    )
+    return table, table.jobs(selection)
+
+
+def _launcher(folder, gpus, slurm, num_jobs, num_processes):
+    """What runs the jobs."""
+    from d2v_sb.benchmark.launch import Local
+    from d2v_sb.benchmark.slurm import Slurm
+
+    gpus = [name for name in gpus.split(",") if name]
+    if not slurm:
+        return Local(num_jobs, gpus, num_processes)
+    if gpus:
+        raise UserError(
+            "--gpus is of this machine: with --slurm give --slurm "
+            "gpus_per_node=1"
+        )
+    parameters = {key: _number_or_text(text) for key, text in slurm.items()}
+    return Slurm(folder / "slurm", parameters, num_jobs, num_processes)
+
+
+def _number_or_text(text):
+    """What submitit gets of a parameter."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _show(jobs, folder, num_processes):
+    """Prints what would be run."""
+    from d2v_sb.benchmark.folder import check_folders
+    from d2v_sb.benchmark.run import job_folders, without_corpus
+
+    missing = without_corpus(jobs)
+    reasons = {job.name: why for why in missing for job in missing[why]}
+    folders = job_folders(jobs, folder)
+    check_folders([each for each in folders if each.job.name not in reasons])
+    for number, each in enumerate(folders, 1):
+        state = "to be run"
+        if each.job.name in reasons:
+            state = f"not run: {reasons[each.job.name]}"
+        elif each.result() is not None:
+            state = "done"
+        elif each.noted() is not None:
+            state = "goes on"
+        click.echo(f"# {number} of {len(jobs)}, {state}: {each.job.title}")
+        click.echo(shlex.join(each.job.command(each.path, num_processes)))
+
+
+def _say(line):
+    """Tells what happens."""
+    click.echo(line, err=True)
+
+
+def _tell(outcome):
+    """Says at the end what is not done, and why."""
+    for each, how in outcome.failed:
+        _say(f"failed: {each.job.title}: {how}; {each.log} ends with")
+        for line in each.last_lines():
+            _say(f"    {line}")
+    if outcome.failed:
+        _say("The same command tries these again, and goes on where they were.")
+    for why, jobs in outcome.missing.items():
+        tasks = dict.fromkeys(job.task.name for job in jobs)
+        _say(f"not run: {why}: {', '.join(tasks)}")
+
+
+def _write_page(table, folder):
+    """The page of all that is in the folder."""
+    from d2v_sb.benchmark.found import find_results
+
+    if importlib.util.find_spec("d2v_sb.benchmark.page") is None:
+        return None
+    from d2v_sb.benchmark.page import write_page
+
+    return write_page(*find_results(table, folder), folder)

@@ -1,0 +1,151 @@
+"""Prepare SLURP: recordings and their scenarios, each audio file checked first.
+
+Annotations (https://github.com/pswietojanski/slurp) and audio
+(https://zenodo.org/record/4274930) lie as ``slurp_annotations`` says. As in
+MP3S, all recordings of a sentence count, those of both microphones, and the
+class is the scenario.
+
+    python recipes/SLURP/slurp_prepare.py DATA_FOLDER SAVE_FOLDER
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from slurp_annotations import (
+    TRAIN_SPLITS,
+    list_split,
+    name_speakers,
+    read_speakers,
+)
+
+from d2v_sb.atomic import remove_left_overs
+from d2v_sb.audio_files import ON_BAD_AUDIO, Fault, check_choice
+from d2v_sb.errors import DataError, UserError
+from d2v_sb.manifest import as_list, make_manifest, stream_rows
+
+COLUMNS = ["ID", "duration", "wav", "spk_id", "label"]
+CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
+
+
+def prepare_slurp(
+    data_folder,
+    save_folder,
+    train_splits=("train_real",),
+    on_bad_audio="error",
+    num_workers=None,
+    skip_prep=False,
+):
+    """Writes ``train.csv``, ``dev.csv`` and ``test.csv`` of recordings and
+    their scenarios.
+
+    What an earlier run made of the same is kept.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        Folder of the annotations and the audio.
+    save_folder : str or pathlib.Path
+        Where the CSV files go, and ``<split>.bad.txt`` where files are bad.
+    train_splits : list of str, or str
+        Of ``train_real`` and ``train_synthetic``; MP3S takes the former.
+    on_bad_audio : str
+        What to do about recordings that can not be used as they are:
+        ``error``, ``drop`` or ``convert`` (see
+        ``d2v_sb.audio_files.ON_BAD_AUDIO``).
+    num_workers : int, optional
+        Threads that open audio files.
+    skip_prep : bool
+        Do nothing.
+
+    Raises
+    ------
+    DataError
+        If the corpus is not there or not as expected, if a split is empty, if
+        recordings can not be used and ``on_bad_audio`` is ``error``, or if a
+        CSV can not be written.
+
+    Example
+    -------
+    >>> prepare_slurp("data", "csv", skip_prep=True)
+    """
+    if skip_prep:
+        return
+    check_choice(on_bad_audio)
+    # Absolute but not resolved: symbolic links are the user's own names.
+    data_folder = Path(data_folder).expanduser().absolute()
+    save_folder = Path(save_folder).expanduser().absolute()
+    parts = {
+        "train": check_train_splits(train_splits),
+        "dev": ["devel"],
+        "test": ["test"],
+    }
+    speakers = read_speakers(data_folder)
+    listings, first_seen = {}, {}
+    for name, splits in parts.items():
+        found = [list_split(data_folder, x, first_seen) for x in splits]
+        rows = [row for rows, _ in found for row in rows]
+        faults = [fault for _, faults in found for fault in faults]
+        listings[name] = name_speakers(rows, speakers, name), faults
+    for ending in (".csv", ".bad.txt"):
+        remove_left_overs(save_folder, ending)
+    known = None
+    for name, (rows, faults) in listings.items():
+        if known is not None:
+            rows, unknown = part_unknown(rows, known)
+            faults = [*faults, *unknown]
+        path = save_folder / f"{name}.csv"
+        make_manifest(path, rows, COLUMNS, faults, on_bad_audio, num_workers)
+        if name == "train":
+            known = {row["label"] for row in stream_rows(path, COLUMNS)}
+
+
+def check_train_splits(names):
+    """Names of splits to train on, each once; raises a ``DataError`` if there
+    is none or another."""
+    names = as_list(list(names) if isinstance(names, tuple) else names)
+    wrong = [name for name in names if name not in TRAIN_SPLITS]
+    if wrong or not names:
+        raise DataError(
+            f"train_splits: {', '.join(wrong) or 'none given'}; give one or "
+            f"both of: {', '.join(TRAIN_SPLITS)}"
+        )
+    return names
+
+
+def part_unknown(rows, known):
+    """Rows of classes that are trained on, and a ``Fault`` for each other."""
+    faults = [
+        Fault(row["ID"], row["wav"], f"train has no {row['label']!r} to learn")
+        for row in rows
+        if row["label"] not in known
+    ]
+    return [row for row in rows if row["label"] in known], faults
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data_folder", help="annotations and audio")
+    parser.add_argument("save_folder", help="for the CSV files")
+    parser.add_argument(
+        "--train_splits",
+        nargs="+",
+        default=["train_real"],
+        help=f"one or both of {', '.join(TRAIN_SPLITS)}",
+    )
+    parser.add_argument("--on_bad_audio", default="error", help=CHOICES)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        prepare_slurp(**vars(options))
+    except UserError as error:
+        sys.exit(f"\n{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""The table of a benchmark: what is refused, and the jobs that it stands for.
+
+Authors
+ * The d2v_sb developers 2026
+"""
+
+import json
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from d2v_sb.benchmark import table_file as module
+from d2v_sb.benchmark.job import as_yaml, safe_name
+from d2v_sb.benchmark.result import Measure, Result
+from d2v_sb.benchmark.selection import Selection
+from d2v_sb.benchmark.table_file import ROOT, find_table, read_table
+from d2v_sb.errors import DataError, UserError
+
+TABLE = """
+title: Mine
+script: train.py
+encoders: {Base: hub/base, My Own: /models/own}
+modes: [clean, published]
+seeds: [1, 2]
+data: {small: corpus}
+tasks:
+    asr:
+        title: Recognition
+        hparams: asr.yaml
+        data: small
+        options: {corpus: small, layers: [1, 2]}
+        measure: {name: WER, split: test-clean}
+        heads:
+            BiLSTM: {head: bilstm}
+            Linear:
+    emotion:
+        hparams: asr.yaml
+        data: small
+        measure: {name: accuracy, split: test}
+        takes: [seed]
+        folds: [session1, session2]
+        lrs: [1e-3, 1.0e-4]
+        default_lr: 1e-4
+        heads: {pool: {}}
+"""
+
+
+def make_table(folder, text=TABLE, script=""):
+    """The file of a table, and what it names beside it."""
+    (folder / "corpus").mkdir(exist_ok=True)
+    (folder / "train.py").write_text(script)
+    (folder / "asr.yaml").touch()
+    path = folder / "table.yaml"
+    path.write_text(text)
+    return path
+
+
+def changed(folder, before, after):
+    """A table with one change."""
+    assert before in TABLE
+    return make_table(folder, TABLE.replace(before, after, 1))
+
+
+def refused(path):
+    """What is said of a table."""
+    with pytest.raises(DataError) as info:
+        read_table(path)
+    assert str(path) in str(info.value)
+    return str(info.value)
+
+
+# Jobs
+
+
+def test_a_jobs_command_is_that_of_its_place_in_the_table(tmp_path):
+    table = read_table(make_table(tmp_path))
+    first = table.jobs()[0]
+    assert first.command("/out")[1:] == [
+        *(str(tmp_path / "train.py"), str(tmp_path / "asr.yaml")),
+        *("--data_folder", str(tmp_path / "corpus")),
+        *("--output_folder", "/out", "--encoder", "hub/base"),
+        *("--mode", "clean", "--seed", "1"),
+        *("--corpus", "small", "--layers", "[1, 2]", "--head", "bilstm"),
+    ]
+    last = table.jobs()[-1]
+    assert last.command("/out")[-6:] == [
+        *("--seed", "2", "--lr", "0.0001", "--fold", "session2"),
+    ]
+    assert "--encoder" not in last.command("/out")
+    assert "--mode" not in last.command("/out")
+
+
+def test_more_processes_are_started_by_torchrun(tmp_path):
+    job = read_table(make_table(tmp_path)).jobs()[0]
+    one, two = job.command("/out"), job.command("/out", 2)
+    torchrun = ["-m", "torch.distributed.run", "--standalone"]
+    assert two == [one[0], *torchrun, "--nproc_per_node=2", *one[1:]]
+
+
+def test_there_is_a_job_for_each_choice_that_a_script_takes(tmp_path):
+    jobs = read_table(make_table(tmp_path)).jobs()
+    asr = [job for job in jobs if job.task.name == "asr"]
+    assert len(asr) == 2 * 2 * 2 * 2  # heads, encoders, modes, seeds
+    assert len(jobs) - len(asr) == 2 * 2 * 2  # seeds, rates, folds
+    names = [job.name for job in jobs]
+    assert names[0] == "asr/BiLSTM/Base/clean/1"
+    assert names[-1] == "emotion/pool/2-lr0.0001-session2"
+    assert len({name.casefold() for name in names}) == len(jobs)
+
+
+def test_a_result_gets_the_names_of_the_table(tmp_path):
+    job = read_table(make_table(tmp_path)).jobs()[0]
+    dev = Measure("dev", "WER", 9.0)
+    found = Result("corpus", "bilstm", "path", "clean", 1, dev, [])
+    signed = job.sign(found)
+    names = signed.task, signed.head, signed.encoder, signed.dev
+    assert names == ("asr", "BiLSTM", "hub/base", dev)
+
+
+def test_speechbrain_reads_options_as_the_table_has_them(tmp_path):
+    """SpeechBrain's own loader, and ours, which takes newer YAML."""
+    from speechbrain import parse_arguments  # takes seconds
+
+    options = {
+        "small": 1e-5,
+        "word": "no",
+        "number": "12",
+        "nothing": None,
+        "spaces": "a: b #c",
+        "nested": {"a": [1e-7, None, "x, y"], "b": {"c": True}},
+    }
+    text = TABLE.replace("{corpus: small, layers: [1, 2]}", json.dumps(options))
+    job = read_table(make_table(tmp_path, text)).jobs()[0]
+    *_, overrides = parse_arguments(job.command("/out")[2:])
+    for read in (yaml.safe_load, YAML(typ="safe").load):
+        found = read(overrides)
+        assert {key: found[key] for key in options} == options
+        assert found["seed"] == 1 and found["encoder"] == "hub/base"
+    as_json = json.dumps(options["small"])
+    assert yaml.safe_load(as_json) != options["small"] != as_yaml("x")
+
+
+def test_relative_paths_are_beside_the_table_or_in_the_repository(tmp_path):
+    path = changed(tmp_path, "script: train.py", "script: setup.py")
+    table = read_table(path)
+    assert table.tasks[0].script == ROOT / "setup.py"
+    assert table.tasks[0].hparams == tmp_path / "asr.yaml"
+    assert table.jobs()[0].data == str(tmp_path / "corpus")
+
+
+def test_names_are_safe_for_file_systems():
+    assert safe_name("a/../b c") == "a-..-b-c"
+    assert safe_name("..") == "-" and safe_name("été:1") == "été-1"
+
+
+# What is refused
+
+
+def test_all_faults_of_a_table_are_told_at_once(tmp_path):
+    text = TABLE.replace("title: Mine", "titles: Mine")
+    text = text.replace("hparams: asr.yaml", "hparams: none.yaml", 1)
+    text = text.replace("name: WER", "name: wer")
+    text = text.replace("seeds: [1, 2]", "seeds: [1, one]")
+    text = text.replace("takes: [seed]", "takes: [sead]")
+    said = refused(make_table(tmp_path, text))
+    for part in (
+        "table: unknown key 'titles' (did you mean title?); known are title,",
+        "table: title is missing",
+        "table: seeds: whole numbers in [] are expected, not [1, 'one']",
+        "task asr: hparams: no file none.yaml",
+        "task asr: measure: name: one of WER, CER, EER, minDCF, accuracy is",
+        "task emotion: takes: some of encoder, mode, seed",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    "before, after, said",
+    [
+        ("data: small", "data: large", "task asr: data: one of small"),
+        ("heads:\n", "haeds:\n", "unknown key 'haeds' (did you mean heads?)"),
+        ("heads: {pool: {}}", "heads: {}", "task emotion: it has no heads"),
+        ("default_lr: 1e-4", "default_lr: 1", "default_lr must be one of"),
+        ("lrs: [1e-3, 1.0e-4]", "", "default_lr is given without lrs"),
+        ("lrs: [1e-3", "lrs: [0", "lrs: numbers above 0"),
+        ("head: bilstm", "seed: 3", "seed can not be among the options"),
+        ("{pool: {}}", "{pool: {lr: 1}}", "lr can not be among the options"),
+        ("My Own", "base", "'Base' and 'base' would share the folder base"),
+        ("modes: [clean, published]", "", "no modes, which are given to asr"),
+        ("{Base: hub/base, My Own: /models/own}", "{}", "no encoders, which"),
+        ("seeds: [1, 2]", "seeds: [1, 1]", "none twice"),
+        ("published]", "new]", "some of clean, published"),
+        ("Linear:", "BiLSTM:", "duplicate key"),
+        ("title: Mine", "title: !ref <x>", "can not be read as YAML"),
+        ("title: Mine", "- 3", "can not be read as YAML"),
+        ("takes: [seed]", "reader: mine", "reader: one of result"),
+    ],
+)
+def test_a_table_is_refused_by_what_is_wrong(tmp_path, before, after, said):
+    assert said in refused(changed(tmp_path, before, after))
+
+
+def places(values, above=()):
+    """Where a table has something, as keys from its top."""
+    for key, value in values.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from places(value, (*above, key))
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 0.5, True, "x", [], [None], {1: 2}])
+def test_whatever_a_table_has_somewhere_is_no_crash(tmp_path, wrong):
+    for *above, last in places(yaml.safe_load(TABLE)):
+        values = yaml.safe_load(TABLE)
+        within = values
+        for key in above:
+            within = within[key]
+        within[last] = wrong
+        path = make_table(tmp_path, yaml.safe_dump(values, sort_keys=False))
+        try:
+            jobs = read_table(path).jobs()
+        except DataError as error:
+            assert str(path) in str(error)
+        else:
+            assert all(job.command("/out") for job in jobs)
+
+
+def test_what_no_script_takes_may_be_left_out(tmp_path):
+    data = TABLE[TABLE.index("    asr:") : TABLE.index("    emotion:")]
+    text = TABLE.replace(data, "").replace("modes: [clean, published]\n", "")
+    text = text.replace("encoders: {Base: hub/base, My Own: /models/own}\n", "")
+    assert len(read_table(make_table(tmp_path, text)).jobs()) == 8
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("- a\n")
+    assert "a mapping is expected" in refused(path)
+    path.write_bytes(b"\xff\xfe\xfa")
+    assert "can not be read as YAML" in refused(path)
+
+
+# Selection
+
+
+def test_a_selection_takes_what_it_names(tmp_path):
+    table = read_table(make_table(tmp_path))
+    selection = Selection(
+        tasks=("asr",),
+        heads=("Linear",),
+        encoders={"Mine": "results/mine", "Base": None},
+        modes=("clean",),
+        seeds=(7, 7),
+        data={"small": "/elsewhere"},
+        options={"device": "cuda", "layers": "[3]"},
+    )
+    jobs = table.jobs(selection)
+    assert [(job.encoder, job.source) for job in jobs] == [
+        ("Mine", "results/mine"),
+        ("Base", "hub/base"),
+    ]
+    given = jobs[0].arguments("/out")
+    assert given["data_folder"] == "/elsewhere" and given["seed"] == "7"
+    assert given["device"] == "cuda" and given["layers"] == "[3]"
+
+
+def test_all_that_a_selection_names_in_vain_is_told(tmp_path):
+    table = read_table(make_table(tmp_path))
+    selection = Selection(
+        tasks=("asr", "tts"),
+        heads=("pool",),
+        encoders={"Huge": None, "Base": "other", "my own": "other"},
+        modes=("noisy",),
+        data={"big": "/elsewhere"},
+        options={"seed": "3"},
+    )
+    with pytest.raises(UserError) as info:
+        table.jobs(selection)
+    for part in (
+        "no task 'tts'",
+        "known are asr, emotion",
+        "no head 'pool'",
+        "known are BiLSTM, Linear",
+        "no encoder 'Huge'",
+        "known are Base, My Own; NAME=SOURCE adds one",
+        "--encoder Base=other: the name is that of Base",
+        "--encoder my own=other: the name is that of My Own",
+        "no mode 'noisy'",
+        "no corpus 'big'",
+        "--option seed: jobs of asr have their own",
+    ):
+        assert part in str(info.value)
+
+
+# Tables that come with the recipes
+
+
+def test_a_table_is_found_by_its_path_and_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    path = make_table(tmp_path)
+    assert find_table(str(path)) == path
+    with pytest.raises(UserError, match="come with a clone"):
+        find_table("table")
+    folder = tmp_path / "hparams/benchmarks"
+    folder.mkdir(parents=True)
+    path = path.rename(folder / "table.yaml")
+    assert find_table("table") == path
+    with pytest.raises(UserError, match="no such table: x. Known are table"):
+        find_table("x")
