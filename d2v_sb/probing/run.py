@@ -9,7 +9,11 @@ import time
 from pathlib import Path
 
 import torch
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import (
+    if_main_process,
+    infer_device,
+    run_on_main,
+)
 
 from d2v_sb.benchmark.result import Measure, Result
 from d2v_sb.finetuning.run_options import check_run_options
@@ -44,7 +48,8 @@ class ProbingRun:
         self.hparams, self.run_opts = hparams, run_opts
         self.csv_folder = Path(csv_folder)
         self.frozen, self.task = hparams["frozen"], hparams["task"]
-        self.frozen.to(run_opts.get("device", "cpu"))
+        # As SpeechBrain guesses where none is given.
+        self.frozen.to(run_opts.get("device") or infer_device())
         self.seconds = {"encoding": 0.0, "training": 0.0, "testing": 0.0}
         self.stores = {}
 
