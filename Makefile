@@ -49,7 +49,8 @@ demo: install  ## fine-tune a small model and transcribe with it (DATA=folder)
 		$(if $(DATA),--data_folder "$(DATA)")
 
 test: install $(KENLM)  ## run every test and docstring example (ARGS="-k masking")
-	$(BIN)/python -m pytest -q -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest -q -rs --durations=10 \
+		-n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 browser:  ## install Debian's Chromium, in which the page's tests run (as root)
 	@command -v chromium > /dev/null || { \

@@ -55,6 +55,7 @@ DOCS = [
 EXTRAS = {
     "test": [
         "pytest>=8.1,<10",
+        "pytest-xdist>=3.6,<4",
         # A minor version of ruff may format differently, so one is chosen.
         "ruff>=0.17,<0.18",
         "mypy>=1.11,<3",

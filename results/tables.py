@@ -13,19 +13,21 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from d2v_sb.benchmark.markdown import own_table
+
 HERE = Path(__file__).resolve().parent
 END = "<!-- end of results -->"
 # Document, its marker, the rows, columns that name a group, columns of figures.
 TABLES = (
     (
-        "README.md",
+        "docs/results.md",
         "results",
         "*_ctc.csv",
         ("corpus", "model", "decoding"),
         {"wer": "WER %", "cer": "CER %"},
     ),
     (
-        "README.md",
+        "docs/results.md",
         "verification",
         "speaker_verification.csv",
         ("corpus", "model", "scoring"),
@@ -38,7 +40,7 @@ TABLES = (
         },
     ),
     (
-        "README.md",
+        "docs/results.md",
         "identification",
         "speaker_identification.csv",
         ("corpus", "model"),
@@ -49,7 +51,7 @@ TABLES = (
         },
     ),
     (
-        "README.md",
+        "docs/results.md",
         "emotion",
         "emotion.csv",
         ("corpus", "protocol", "model"),
@@ -69,7 +71,25 @@ TABLES = (
         ("task", "encoder", "recordings"),
         {"ours": "d2v-sb", "peer": "loop", "ratio": "ratio"},
     ),
+    (
+        "docs/benchmark.md",
+        "cache",
+        "probing_cache.csv",
+        ("encoder", "task", "epochs", "run"),
+        {"no_cache": "no cache, s", "cached": "this run, s", "ratio": "ratio"},
+    ),
 )
+
+
+# Documents and markers of the benchmarks' own table.
+PROBING = (("README.md", "probing"), ("docs/benchmark.md", "probing"))
+SMALL = "Small encoders on small corpora"
+
+
+def probing_table():
+    """The rows of a benchmark, encoders by tasks."""
+    with open(HERE / "probing.csv", newline="", encoding="utf-8") as stream:
+        return own_table(list(csv.DictReader(stream)), SMALL) + "\n"
 
 
 def table(pattern, names, figures):
@@ -104,13 +124,17 @@ def spread(rows, name):
 
 def main():
     """Rewrites the documents, or checks them."""
-    for document, marker, *rows in TABLES:
+    made = [
+        (document, marker, table(*rows)) for document, marker, *rows in TABLES
+    ]
+    made += [(*place, probing_table()) for place in PROBING]
+    for document, marker, lines in made:
         path = HERE.parent / document
         begin = f"<!-- {marker}: made by results/tables.py -->\n"
         text = path.read_text(encoding="utf-8")
         head, rest = text.split(begin)
         _, tail = rest.split(END, 1)
-        new = head + begin + table(*rows) + END + tail
+        new = head + begin + lines + END + tail
         if "--check" not in sys.argv[1:]:
             path.write_text(new, encoding="utf-8")
         elif new != text:

@@ -14,10 +14,10 @@ from d2v_sb.reporting.drawing import (
     GRID,
     INK,
     RC,
-    _clean,
-    _colour,
-    _fit,
-    _plain,
+    bare_axis,
+    colour_of,
+    fit_svg,
+    plain_text,
 )
 
 # Inches; the page scales them, and letters must be read on a phone.
@@ -73,10 +73,10 @@ def draw_dots(name, dots, axis_label):
     def paint(axis):
         for place, dot in enumerate(dots):
             _paint_dot(axis, place, dot)
-        axis.set_yticks(range(len(dots)), [_plain(dot.label) for dot in dots])
+        axis.set_yticks(range(len(dots)), [plain_text(dot.label) for dot in dots])
         axis.set_ylim(len(dots) - 0.4, -0.6)
         axis.set_xlabel(axis_label)
-        _clean(axis)
+        bare_axis(axis)
         axis.margins(x=0.06)  # or the open marks would be cut
         axis.grid(visible=False, axis="y")
         axis.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
@@ -111,9 +111,9 @@ def draw_sweeps(name, sweeps, axis_label):
 
     def paint(axis):
         for place, one in enumerate(sweeps):
-            colour = _colour(place % COLOURS)
+            colour = colour_of(place % COLOURS)
             shape = SHAPES[place % len(SHAPES)]
-            label = _plain(one.label)
+            label = plain_text(one.label)
             style = {"color": colour, "marker": shape, "markersize": 4}
             axis.plot(one.lrs, one.test, label=f"{label}, test", **style)
             style |= {"markerfacecolor": "none", "linestyle": (0, (4, 2))}
@@ -132,7 +132,7 @@ def draw_sweeps(name, sweeps, axis_label):
             borderpad=0,
             fontsize=8,
         )
-        _clean(axis)
+        bare_axis(axis)
         axis.margins(x=0.06)
 
     rows = len(sweeps)
@@ -141,7 +141,7 @@ def draw_sweeps(name, sweeps, axis_label):
 
 def _paint_dot(axis, place, dot):
     """Filled: ours, with its interval; open: the published value."""
-    colour = _colour(dot.colour % COLOURS)
+    colour = colour_of(dot.colour % COLOURS)
     shape = SHAPES[dot.shape % len(SHAPES)]
     if dot.interval is not None:
         axis.plot(dot.interval, [place, place], color=colour, linewidth=2)
@@ -172,4 +172,4 @@ def _svg(name, size, paint):
         svg = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
-    return _fit(svg.getvalue(), name)
+    return fit_svg(svg.getvalue(), name)

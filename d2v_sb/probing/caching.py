@@ -17,6 +17,10 @@ from d2v_sb.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+# The longest of what is encoded together, by the shortest; 1 where states
+# depend on how far they are padded.
+SLACK = 1.1
+
 
 class CachedStates:
     """The part of a store that some utterances may find theirs in.
@@ -84,7 +88,8 @@ def fill(cached, utterances, view, batch_seconds, name):
         with Progress(
             f"encoding {name}", len(missing), "utterance"
         ) as progress:
-            for batch in _parts(missing, cached.longest, batch_seconds):
+            slack = 1.0 if view.by_batch else SLACK
+            for batch in _parts(missing, cached.longest, batch_seconds, slack):
                 wavs = [
                     read_crop(u.wav, u.start, u.num_samples)
                     for u in (utterances[i] for i in batch)
@@ -103,14 +108,13 @@ def _add(writer, cached, batch, kept, progress):
     return True
 
 
-def _parts(rows, longest, batch_seconds):
-    """Batches of rows that are padded to one length."""
+def _parts(rows, longest, batch_seconds, slack):
+    """Batches of rows, in their order, that are padded to one length."""
     limit = batch_seconds * SAMPLE_RATE
     part = []
     for row in rows:
         if part and (
-            longest[row] != longest[part[0]]
-            and longest[row] > 1.1 * longest[part[0]]
+            longest[row] > slack * longest[part[0]]
             or (len(part) + 1) * longest[row] > limit
         ):
             yield part

@@ -268,7 +268,7 @@ def describe(folder):
     Returns
     -------
     str
-        A line for each settings: folder, GB, utterances, settings.
+        A line for each settings: folder, size, utterances, settings.
 
     Example
     -------
@@ -276,8 +276,25 @@ def describe(folder):
     ''
     """
     return "\n".join(
-        f"{part.folder}: {part.num_bytes / 1e9:.1f} GB, "
+        f"{part.folder}: {size_text(part.num_bytes)}, "
         f"{part.num_utterances} utterances: "
         + ", ".join(f"{k} {v}" for k, v in part.settings.items())
         for part in cached(folder)
     )
+
+
+def size_text(num_bytes):
+    """A size with two digits or more, in the unit that has them.
+
+    Example
+    -------
+    >>> [size_text(n) for n in (48, 38_400, 2.6e6, 999.6e6, 1.25e9, 9e11)]
+    ['48 bytes', '38 kB', '2.6 MB', '1.0 GB', '1.2 GB', '900 GB']
+    """
+    size, unit = num_bytes, "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if round(size) < 1000:
+            break
+        size, unit = size / 1000, larger
+    digits = 1 if size < 9.95 and unit != "bytes" else 0
+    return f"{size:.{digits}f} {unit}"

@@ -5,14 +5,10 @@ Authors
 """
 
 import contextlib
-import errno
 import fcntl
 import math
-import os
 import shutil
-import time
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,96 +17,22 @@ from speechbrain.utils.logger import get_logger
 
 from d2v_sb.atomic import explain_refusals, replacing
 from d2v_sb.errors import DataError
+from d2v_sb.probing.state_fit import Fit
 from d2v_sb.probing.state_index import (
     INDEX,
     SETTINGS,
-    SHARDS,
     Index,
-    Place,
-    line_of,
     settings_folder,
     settings_text,
     shard_path,
 )
+from d2v_sb.probing.state_writer import StateWriter
 from d2v_sb.progress import Progress
 
 logger = get_logger(__name__)
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
-SHARD_BYTES = 1 << 30  # a shard that has as much is not added to
 KEEP_FREE = 1 << 30  # bytes of the disk that are left to others
-FLUSH_BYTES = 1 << 28  # of states, that a kill may lose
-FLUSH_SECONDS = 10.0  # of work, that it may lose
-FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How much of some audio a cache holds, and what would hold all.
-
-    Arguments
-    ---------
-    seconds : float
-        Of all audio.
-    held_seconds : float
-        Of that for which there are states or is room.
-    bytes_per_second : float
-        What states take.
-    limit_bytes : int
-        What the cache may hold.
-    needed_bytes : int
-        What it would have to hold.
-    by_disk : bool
-        Whether the disk sets the limit and not the user.
-    """
-
-    seconds: float
-    held_seconds: float
-    bytes_per_second: float
-    limit_bytes: int
-    needed_bytes: int
-    by_disk: bool
-
-    @property
-    def is_whole(self):
-        """Whether the cache holds everything."""
-        return self.needed_bytes <= self.limit_bytes
-
-    def message(self, hints=()):
-        """What a user is to know where not everything fits.
-
-        Arguments
-        ---------
-        hints : sequence of str
-            Other ways out, such as "--cache_layers 12 takes a 25th of it".
-
-        Returns
-        -------
-        str
-
-        Example
-        -------
-        >>> fit = Fit(3.6e5, 7.2e4, 2.5e6, 180e9, 900e9, by_disk=False)
-        >>> print(fit.message(["--cache_layers 12 takes a 25th of it"]))
-        a cache of 180 GB holds some 20.0 of 100.0 hours (states take 2.5 MB
-        for each second); the rest is encoded at every epoch: --cache_gb 900
-        would hold all, --cache_layers 12 takes a 25th of it
-        """
-        all_of_it = f"{math.ceil(self.needed_bytes / 1e9)}"
-        if self.by_disk:
-            what = "the disk has room for a cache of"
-            way_out = f"a disk with room for {all_of_it} GB would hold all"
-            verb = ", which holds"
-        else:
-            what, verb = "a cache of", " holds"
-            way_out = f"--cache_gb {all_of_it} would hold all"
-        return (
-            f"{what} {_gigabytes(self.limit_bytes)}{verb} some "
-            f"{self.held_seconds / 3600:.1f} of {self.seconds / 3600:.1f} "
-            f"hours (states take {self.bytes_per_second / 1e6:.1f} MB for "
-            "each second); the rest is encoded at every epoch: "
-            + ", ".join([way_out, *hints])
-        )
 
 
 class StateStore:
@@ -371,187 +293,3 @@ class StateStore:
             f"{path}: the states of {key!r} are damaged ({reason}): remove "
             f"{self.folder}, and they are computed again"
         )
-
-
-class StateWriter:
-    """Adds states to a store; made by ``StateStore.writing``.
-
-    Data goes to the disk before the lines of the index that tell of it, each
-    ``FLUSH_BYTES`` or ``FLUSH_SECONDS`` and at the end, and the store has it
-    from then on. Data that no line tells of is removed by the next writer.
-
-    Arguments
-    ---------
-    store : StateStore
-        Whose lock the caller has.
-    index_file : file
-        Its index, to append to, unbuffered.
-    """
-
-    def __init__(self, store, index_file):
-        self.store = store
-        self._index_file = index_file
-        self._shard_file = None
-        with explain_refusals(store.folder):
-            self._recover()
-
-    def add(self, key, states):
-        """Adds the states of an utterance, unless the store has them.
-
-        Arguments
-        ---------
-        key : str
-            Of the utterance.
-        states : torch.Tensor or numpy.ndarray
-            Of shape (T, K, D), on any device; rounded to the store's dtype.
-
-        Returns
-        -------
-        bool
-            Whether they were taken: the store has them when writing ends.
-            Once an utterance has found no room, no other is taken. A network
-            disk may say only when data is flushed that it is full: what was
-            taken since the flush before is then lost too, and the store, not
-            this, says what it has.
-
-        Raises
-        ------
-        DataError
-            If a number is NaN or beyond the dtype.
-        """
-        if key in self._waiting or key in self.store:
-            return True
-        states = self._stored(key, states)
-        if self.store.is_full:
-            return False
-        with explain_refusals(self.store.folder):
-            fits = states.nbytes <= self._room
-            place = self._write(states) if fits else None
-            if place is None:
-                self.store.is_full = True
-                # The caller will now ask what the store has.
-                self._flush()
-                return False
-            self._waiting[key] = place
-            self._room -= states.nbytes
-            done = self._end - self._flushed
-            late = time.monotonic() - self._flushed_at >= FLUSH_SECONDS
-            if late or done >= FLUSH_BYTES:
-                self._flush()
-        return key in self._waiting or key in self.store
-
-    def close(self):
-        """Brings the rest to the disk."""
-        try:
-            with explain_refusals(self.store.folder):
-                self._flush()
-        finally:
-            self._close_shard()
-
-    def _stored(self, key, states):
-        states = torch.as_tensor(states).detach()
-        assert states.ndim == 3 and states.numel(), f"{key}: {states.shape}"
-        dtype = self.store.dtype
-        low, high = (float(x) for x in torch.aminmax(states))
-        limit = torch.finfo(dtype).max
-        # A NaN compares as False.
-        if not (-limit <= low and high <= limit):
-            extreme = max(abs(low), abs(high))
-            if not math.isfinite(extreme):
-                raise DataError(
-                    f"the states of {key!r} hold NaN or infinite numbers: "
-                    "look at the weights and at this audio"
-                )
-            raise DataError(
-                f"the states of {key!r} reach {extreme:.0f}, and float16 "
-                f"ends at {limit:.0f}: take --cache_dtype float32"
-            )
-        return states.to("cpu", dtype).contiguous().numpy()
-
-    def _write(self, states):
-        """Where it was written; None where the disk is full."""
-        if self._shard_file is None or self._end >= SHARD_BYTES:
-            self._flush()
-            if self.store.is_full:
-                return None
-            self._open_shard()
-        try:
-            # Not `tofile`, whose OSError does not say that the disk is full.
-            _write_all(self._shard_file, states.reshape(-1).view(np.uint8))
-        except BaseException as error:  # an interrupt leaves a part too
-            self._shard_file.truncate(self._end)
-            if getattr(error, "errno", None) not in FULL:
-                raise
-            return None
-        offset, self._end = self._end, self._end + states.nbytes
-        return Place(self._shard, offset, *states.shape, zlib.crc32(states))
-
-    def _flush(self):
-        if self._waiting:
-            lines = [line_of(*item) for item in self._waiting.items()]
-            try:
-                os.fsync(self._shard_file.fileno())
-                _write_all(self._index_file, b"".join(lines))
-                os.fsync(self._index_file.fileno())
-            except OSError as error:
-                # Some disks say only now that they are full.
-                self._recover()
-                if error.errno not in FULL:
-                    raise
-                self.store.is_full = True
-                return
-            self.store.refresh()
-        self._begin_again()
-
-    def _recover(self):
-        """Makes the disk hold what the index tells of, and no more."""
-        self._close_shard()
-        self.store.refresh()
-        index, folder = self.store.index, self.store.folder
-        self._index_file.truncate(index.size)
-        for path in folder.glob(SHARDS):
-            end = index.ends.get(int(path.stem.rpartition("-")[2]), 0)
-            if not end:
-                path.unlink()
-            elif path.stat().st_size > end:
-                os.truncate(path, end)
-        self._begin_again()
-
-    def _begin_again(self):
-        self._waiting = {}
-        self._room = self.store.room_bytes()
-        self._flushed_at = time.monotonic()
-        self._flushed = self._end if self._shard_file else 0
-
-    def _open_shard(self):
-        self._close_shard()
-        ends = self.store.index.ends
-        self._shard, self._end = max(ends.items(), default=(0, 0))
-        path = shard_path(self.store.folder, self._shard)
-        # One that was cut is left: lines that tell of what it lost would come
-        # to tell of what is written there.
-        is_cut = self._end and (
-            not path.exists() or path.stat().st_size < self._end
-        )
-        if is_cut or self._end >= SHARD_BYTES:
-            self._shard, self._end = self._shard + 1, 0
-            path = shard_path(self.store.folder, self._shard)
-        self._shard_file = open(path, "ab", buffering=0)
-        self._flushed = self._end
-
-    def _close_shard(self):
-        if self._shard_file is not None:
-            self._shard_file.close()
-            self._shard_file = None
-
-
-def _write_all(file, data):
-    """Writes to an unbuffered file, which may take a part at a time."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
-
-
-def _gigabytes(num_bytes):
-    digits = 0 if num_bytes >= 10e9 else 1
-    return f"{num_bytes / 1e9:.{digits}f} GB"

@@ -115,13 +115,13 @@ def draw(name, lines, levels=(), mark=None, scale="linear"):
             axis.plot(
                 line.x,
                 line.y,
-                color=_colour(place),
+                color=colour_of(place),
                 # Where the colours begin anew the dashes go on.
                 linestyle=DASHES[(place + place // COLOURS) % len(DASHES)],
                 linewidth=1.6,
                 marker="o" if len(line.x) <= FEW else "",
                 markersize=3,
-                label=_plain(line.label),
+                label=plain_text(line.label),
             )
         axis.set_yscale(scale)
         if scale == "log":
@@ -131,7 +131,7 @@ def draw(name, lines, levels=(), mark=None, scale="linear"):
         for level in levels:
             axis.axhline(level.value, color=INK, linewidth=0.8, dashes=(2, 2))
             axis.annotate(
-                _plain(level.label),
+                plain_text(level.label),
                 (1, level.value),
                 (-3, 2),
                 xycoords=axis.get_yaxis_transform(),
@@ -143,7 +143,7 @@ def draw(name, lines, levels=(), mark=None, scale="linear"):
             axis.axvline(mark.x, color=INK, linewidth=0.8, dashes=(2, 2))
             late = mark.x > sum(axis.get_xlim()) / 2
             axis.annotate(
-                _plain(mark.label),
+                plain_text(mark.label),
                 (mark.x, 1),
                 (-3 if late else 3, -3),
                 xycoords=axis.get_xaxis_transform(),
@@ -165,14 +165,14 @@ def draw(name, lines, levels=(), mark=None, scale="linear"):
                 handlelength=2.2,
                 columnspacing=1.2,
             )
-        _clean(axis)
+        bare_axis(axis)
         svg = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
-    return _fit(svg.getvalue(), name)
+    return fit_svg(svg.getvalue(), name)
 
 
-def _clean(axis):
+def bare_axis(axis):
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.spines["bottom"].set_color(GRID)
@@ -186,16 +186,16 @@ def _clean(axis):
         text.set_color(INK)
 
 
-def _colour(place):
+def colour_of(place):
     return f"#0000{0xF2 + place % COLOURS:02x}"
 
 
-def _plain(text):
+def plain_text(text):
     """A dollar begins a formula, and a leading _ hides a line."""
     return str(text).replace("$", r"\$").lstrip("_") or " "
 
 
-def _fit(svg, name):
+def fit_svg(svg, name):
     """The ``<svg>`` alone, as wide as its place, in the page's colours."""
     import html
 
@@ -205,7 +205,7 @@ def _fit(svg, name):
     for colour, variable in VARIABLES.items():
         rest = rest.replace(colour, variable)
     for place in range(COLOURS):
-        rest = rest.replace(_colour(place), f"var(--c{place})")
+        rest = rest.replace(colour_of(place), f"var(--c{place})")
     label = html.escape(name)
     return (
         f'<svg {box} role="img" aria-label="{label}" '

@@ -15,6 +15,7 @@ PACKAGE = DOCS.parent / "d2v_sb"
 PAGES = DOCS / "api"
 # Commands have a page of their own; what they are made of is nobody's interface.
 COMMANDS = {"bulk", "cli", "publishing", "reporting", "serving", "sweeping"}
+COMMANDS |= {"benchmark"}
 LEFT_OUT = {*COMMANDS, "__main__"}
 INDEX = """\
 # Modules

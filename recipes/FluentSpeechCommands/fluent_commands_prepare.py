@@ -18,13 +18,11 @@ import logging
 import sys
 from pathlib import Path
 
-from d2v_sb.atomic import remove_left_overs
 from d2v_sb.audio_files import ON_BAD_AUDIO, SHOWN, Fault, check_choice
+from d2v_sb.class_manifests import make_class_manifests
 from d2v_sb.errors import DataError, UserError
 from d2v_sb.folders import describe
-from d2v_sb.manifest import make_manifest, stream_rows
 
-COLUMNS = ["ID", "duration", "wav", "spk_id", "label"]
 CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
 LISTS = {
     "train": "data/train_data.csv",
@@ -87,17 +85,7 @@ def prepare_fluent_commands(
         lines = read_list(data_folder, path)
         listings[name] = list_split(data_folder, lines, first_seen)
     check_speakers({name: rows for name, (rows, _) in listings.items()})
-    for ending in (".csv", ".bad.txt"):
-        remove_left_overs(save_folder, ending)
-    known = None
-    for name, (rows, faults) in listings.items():
-        if known is not None:
-            rows, unknown = part_unknown(rows, known)
-            faults = [*faults, *unknown]
-        path = save_folder / f"{name}.csv"
-        make_manifest(path, rows, COLUMNS, faults, on_bad_audio, num_workers)
-        if name == "train":
-            known = {row["label"] for row in stream_rows(path, COLUMNS)}
+    make_class_manifests(save_folder, listings, on_bad_audio, num_workers)
 
 
 def read_list(data_folder, name):
@@ -195,16 +183,6 @@ def check_speakers(tables):
             f"{', '.join(shared[:SHOWN])}{more}. The corpus parts speakers: "
             "fetch its lists again, or move all lines of a speaker to one"
         )
-
-
-def part_unknown(rows, known):
-    """Rows of classes that are trained on, and a ``Fault`` for each other."""
-    faults = [
-        Fault(row["ID"], row["wav"], f"train has no {row['label']!r} to learn")
-        for row in rows
-        if row["label"] not in known
-    ]
-    return [row for row in rows if row["label"] in known], faults
 
 
 def main():

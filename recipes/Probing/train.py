@@ -10,7 +10,8 @@ Any key of the YAML is an option, e.g. --data_folder /corpora/LibriSpeech,
 
 States of each utterance are made once and kept in --cache_folder, where all
 runs find them. The output folder then holds the train log, what was predicted
-of the test sets, and `result.json`. `d2v-sb benchmark` runs many of these.
+of the test sets, `report.html` and `result.json`. `d2v-sb benchmark` runs many
+of these.
 
 Authors
  * The d2v_sb developers 2026
@@ -31,6 +32,7 @@ from d2v_sb.checkpoints import check_source
 from d2v_sb.folders import make_output_folder
 from d2v_sb.hparams import read_plain
 from d2v_sb.probing import ProbingRun
+from d2v_sb.reporting import write_report_or_warn
 from d2v_sb.training_script import run_training
 from d2v_sb.versions import write_versions
 
@@ -60,6 +62,7 @@ def main(arguments):
     result = run.test(run.train())
     if if_main_process():
         result.write(hparams["output_folder"])
+        write_report_or_warn(hparams["output_folder"])
 
 
 def prepare_corpus(hparams):

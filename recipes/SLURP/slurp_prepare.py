@@ -23,12 +23,11 @@ from slurp_annotations import (
     read_speakers,
 )
 
-from d2v_sb.atomic import remove_left_overs
-from d2v_sb.audio_files import ON_BAD_AUDIO, Fault, check_choice
+from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
+from d2v_sb.class_manifests import make_class_manifests
 from d2v_sb.errors import DataError, UserError
-from d2v_sb.manifest import as_list, make_manifest, stream_rows
+from d2v_sb.manifest import as_list
 
-COLUMNS = ["ID", "duration", "wav", "spk_id", "label"]
 CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
 
 
@@ -91,17 +90,7 @@ def prepare_slurp(
         rows = [row for rows, _ in found for row in rows]
         faults = [fault for _, faults in found for fault in faults]
         listings[name] = name_speakers(rows, speakers, name), faults
-    for ending in (".csv", ".bad.txt"):
-        remove_left_overs(save_folder, ending)
-    known = None
-    for name, (rows, faults) in listings.items():
-        if known is not None:
-            rows, unknown = part_unknown(rows, known)
-            faults = [*faults, *unknown]
-        path = save_folder / f"{name}.csv"
-        make_manifest(path, rows, COLUMNS, faults, on_bad_audio, num_workers)
-        if name == "train":
-            known = {row["label"] for row in stream_rows(path, COLUMNS)}
+    make_class_manifests(save_folder, listings, on_bad_audio, num_workers)
 
 
 def check_train_splits(names):
@@ -115,16 +104,6 @@ def check_train_splits(names):
             f"both of: {', '.join(TRAIN_SPLITS)}"
         )
     return names
-
-
-def part_unknown(rows, known):
-    """Rows of classes that are trained on, and a ``Fault`` for each other."""
-    faults = [
-        Fault(row["ID"], row["wav"], f"train has no {row['label']!r} to learn")
-        for row in rows
-        if row["label"] not in known
-    ]
-    return [row for row in rows if row["label"] in known], faults
 
 
 def main():

@@ -19,12 +19,10 @@ from pathlib import Path
 from speech_commands_clips import check_speakers, list_test_clips, list_words
 from speech_commands_silence import list_silence
 
-from d2v_sb.atomic import remove_left_overs
-from d2v_sb.audio_files import ON_BAD_AUDIO, Fault, check_choice
+from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
+from d2v_sb.class_manifests import make_class_manifests
 from d2v_sb.errors import UserError
-from d2v_sb.manifest import make_manifest, stream_rows
 
-COLUMNS = ["ID", "duration", "wav", "spk_id", "label"]
 CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
 
 
@@ -93,27 +91,7 @@ def prepare_speech_commands(
         "dev": (dev + dev_silence, faults),
         "test": (test, []),
     }
-    for ending in (".csv", ".bad.txt"):
-        remove_left_overs(save_folder, ending)
-    known = None
-    for name, (rows, faults) in listings.items():
-        if known is not None:
-            rows, unknown = part_unknown(rows, known)
-            faults = [*faults, *unknown]
-        path = save_folder / f"{name}.csv"
-        make_manifest(path, rows, COLUMNS, faults, on_bad_audio, num_workers)
-        if name == "train":
-            known = {row["label"] for row in stream_rows(path, COLUMNS)}
-
-
-def part_unknown(rows, known):
-    """Rows of classes that are trained on, and a ``Fault`` for each other."""
-    faults = [
-        Fault(row["ID"], row["wav"], f"train has no {row['label']!r} to learn")
-        for row in rows
-        if row["label"] not in known
-    ]
-    return [row for row in rows if row["label"] in known], faults
+    make_class_manifests(save_folder, listings, on_bad_audio, num_workers)
 
 
 def main():

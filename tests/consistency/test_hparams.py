@@ -20,7 +20,8 @@ from d2v_sb.presets import PRESETS
 ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = sorted((ROOT / "hparams").glob("*.yaml"))
 PRETRAINING = [path for path in HPARAMS if "pretrain" in path.stem]
-FINE_TUNING = [path for path in HPARAMS if path not in PRETRAINING]
+PROBING = [path for path in HPARAMS if path.stem.startswith("probe_")]
+FINE_TUNING = [p for p in HPARAMS if p not in (*PRETRAINING, *PROBING)]
 ASR_TASKS = ("d2v_ctc", "d2v_attention")
 ASR = [path for path in FINE_TUNING if path.stem in ASR_TASKS]
 SPEAKERS = ("d2v_speaker",)
@@ -32,6 +33,17 @@ COMMON = {
     "encoder",
     "number_of_updates",
     "batch_seconds",
+    "seed",
+}
+COMMON_PROBING = {
+    "data_folder",
+    "output_folder",
+    "prepared_folder",
+    "cache_folder",
+    "encoder",
+    "mode",
+    "head",
+    "lr",
     "seed",
 }
 SPLITS = {"train_splits", "dev_splits"}
@@ -51,6 +63,8 @@ CODE = {
     "d2v_sb/finetuning/ctc.py": ("d2v_ctc",),
     "d2v_sb/finetuning/attention.py": ("d2v_attention",),
     "d2v_sb/sweeping/*.py": ("d2v_ctc",),
+    "recipes/Probing/train.py": ("probe_",),
+    "d2v_sb/probing/*.py": ("probe_",),
     # These read those of an inference folder.
     "d2v_sb/windows.py": (),
     "d2v_sb/bulk/*.py": (),
@@ -59,6 +73,16 @@ CODE = {
 }
 # Read where utterances are batched; crops have no lengths to sort by.
 NOT_IN_PRETRAINING = {"num_buckets"}
+# How long and large training is, the probes' own objects say.
+NOT_IN_PROBING = {
+    "accumulation",
+    "batches",
+    "batch_seconds",
+    "lr_schedule",
+    "num_buckets",
+    "number_of_updates",
+    "validate_interval_updates",
+}
 WORDS = "ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE ZERO HUNDRED".split()
 # SpeechBrain's Brain reads these from the hparams itself.
 BY_BRAIN = {
@@ -100,6 +124,22 @@ PUBLIC = {
     "d2v_sb.lobes.make_head",
     "d2v_sb.masking.FeatureMasking",
     "d2v_sb.presets.EncoderConfig",
+    "d2v_sb.probing.CTCTask",
+    "d2v_sb.probing.ClassificationTask",
+    "d2v_sb.probing.Constant",
+    "d2v_sb.probing.Epochs",
+    "d2v_sb.probing.FrameProbe",
+    "d2v_sb.probing.FrozenEncoder",
+    "d2v_sb.probing.LayerSum",
+    "d2v_sb.probing.Linear",
+    "d2v_sb.probing.NewBob",
+    "d2v_sb.probing.Segments",
+    "d2v_sb.probing.Updates",
+    "d2v_sb.probing.UtteranceProbe",
+    "d2v_sb.probing.Whole",
+    "d2v_sb.probing.beginnings",
+    "d2v_sb.probing.make_frame_head",
+    "d2v_sb.probing.make_utterance_head",
     "d2v_sb.pretraining.CollapseGuard",
     "d2v_sb.pretraining.Curves",
     "d2v_sb.pretraining.LinearDecay",
@@ -135,11 +175,13 @@ def sources(path):
 def test_the_common_keys_are_there_and_the_literal_command_works(path):
     plain = read_plain(path)
     wanted = COMMON if path in CLASSIFIERS else COMMON | SPLITS
+    if path in PROBING:
+        wanted = COMMON_PROBING
     assert set(plain) >= wanted
     assert plain["data_folder"].startswith("data/")
 
 
-@each(FINE_TUNING)
+@each([*FINE_TUNING, *PROBING])
 def test_fine_tuning_starts_from_published_weights_and_is_tested(path):
     plain = read_plain(path)
     assert plain["encoder"].startswith("facebook/data2vec-audio-")
@@ -177,6 +219,8 @@ def test_every_key_that_the_code_reads_is_there(path):
     wanted |= set(re.findall(r"\.hparams\.(\w+)", code))
     if path in PRETRAINING:
         wanted -= NOT_IN_PRETRAINING
+    if path in PROBING:
+        wanted -= NOT_IN_PROBING
     assert wanted - set(read_plain(path)) == set()
 
 
@@ -276,6 +320,44 @@ def test_classifiers_files_have_the_same_shape():
     for other in tags[1:]:
         for key in (other.keys() & tags[0].keys()) - own:
             assert other[key] == tags[0][key], key
+
+
+@each(PROBING)
+def test_a_probes_file_builds_what_it_describes(path, tmp_path):
+    rows = [f"{i},1.0,{i}.wav,s{i % 5},c{i % 3},A B" for i in range(30)]
+    text = "\n".join(["ID,duration,wav,spk_id,label,wrd", *rows, ""])
+    overrides = {"prepared_folder": str(tmp_path), "fold": "."}
+    (tmp_path / "train.csv").write_text(text)
+    hparams = build(
+        path, encoder="tiny", output_folder=str(tmp_path), **overrides
+    )
+    frozen, model = hparams["frozen"], hparams["model"]
+    assert hparams["modules"] == {"model": model}
+    assert not any(p.requires_grad for p in frozen.lobe.parameters())
+    learned = set(map(id, model.parameters()))
+    assert not learned & set(map(id, frozen.lobe.parameters()))
+    assert len(model.layer_sum.weights) == 3  # of two blocks
+    wavs = [torch.randn(8000), torch.randn(6000)]
+    kept = frozen.test.keep(wavs, 8000)
+    states, num_frames = frozen.test.complete(kept, [8000, 6000], ())
+    with torch.no_grad():
+        outputs = model.eval()(states, num_frames)
+    if "ctc" in path.stem:
+        # Blank, space, A, B: the letters of the transcripts.
+        assert outputs.shape == (2, 24, 4)
+    else:
+        assert outputs.shape == (2, 1, 5 if "speaker" in path.stem else 3)
+    assert hparams["head_rate"].at(1) == pytest.approx(hparams["lr"])
+    weights_lr = hparams.get("lr_weights", hparams["lr"])
+    assert hparams["weights_rate"].at(1) == weights_lr
+    interval, updates = hparams["length"].plan(7)
+    if "superb" in path.stem:
+        assert (interval, updates) == (
+            hparams["validate_every"],
+            hparams["total_updates"],
+        )
+    else:
+        assert (interval, updates) == (7, 7 * hparams["number_of_epochs"])
 
 
 @each(PRETRAINING)

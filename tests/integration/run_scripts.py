@@ -20,8 +20,11 @@ from speechbrain.utils import distributed
 
 from d2v_sb.finetuning import ClassificationBrain
 from d2v_sb.pretraining import PretrainingBrain
+from d2v_sb.probing.brain import ProbingBrain
 
-BRAINS = {b.__name__: b for b in (ClassificationBrain, PretrainingBrain)}
+BRAINS = {
+    b.__name__: b for b in (ClassificationBrain, PretrainingBrain, ProbingBrain)
+}
 
 
 def kill_before(method, number, brain="PretrainingBrain"):

@@ -13,6 +13,7 @@ from d2v_sb.errors import DataError
 from d2v_sb.scoring import (
     equal_error_rate,
     error_curve,
+    error_rate_interval,
     group_interval,
     speaker_interval,
 )
@@ -166,3 +167,64 @@ def test_one_speaker_has_no_interval():
     """It would have no width and look certain."""
     with pytest.raises(DataError, match="needs two of them, not 1"):
         group_interval(lambda *_: 0.0, [0, 1], [0, 1], ["a", "a"])
+
+
+def draw_errors(seed, num_speakers=30, each=12):
+    """Errors and words of utterances; a speaker's chance of an error is her
+    own, 0.2 in the mean."""
+    generator = np.random.default_rng(seed)
+    chances = generator.beta(1, 4, size=num_speakers)
+    speakers = np.repeat(np.arange(num_speakers), each)
+    words = generator.integers(3, 15, len(speakers))
+    errors = generator.binomial(words, chances[speakers])
+    return errors, words, speakers.astype(str)
+
+
+def test_interval_of_error_rates_covers_the_true_rate():
+    """Drawing utterances instead, it is narrower, and misses it often."""
+    by_speaker, by_utterance = [], []
+    for seed in range(NUM_DATASETS):
+        errors, words, speakers = draw_errors(seed)
+        alone = np.arange(len(words)).astype(str)
+        for groups, found in (
+            (speakers, by_speaker),
+            (alone, by_utterance),
+        ):
+            found.append(
+                error_rate_interval(errors, words, groups, NUM_RESAMPLES)
+            )
+    assert coverage(by_speaker, 20.0) >= 0.85
+    assert coverage(by_utterance, 20.0) <= 0.75
+    widths = [np.ptp(found, axis=1) for found in (by_speaker, by_utterance)]
+    assert (widths[0] > 1.3 * widths[1]).all()
+
+
+def test_interval_of_error_rates_is_that_of_a_double_loop():
+    """All utterances of a drawn speaker count, as often as she was drawn, and
+    words weigh: the mean of speakers' rates is another."""
+    errors, words, speakers = draw_errors(3, num_speakers=5)
+    names = sorted(set(speakers))
+    generator = np.random.default_rng(7)
+    rates, of_speakers = [], []
+    for _ in range(200):
+        counts = generator.multinomial(5, [0.2] * 5)
+        wrong = said = 0
+        own = []
+        for name, count in zip(names, counts, strict=True):
+            for e, w, speaker in zip(errors, words, speakers, strict=True):
+                if speaker == name:
+                    wrong += count * e
+                    said += count * w
+            mine = speakers == name
+            own += [100 * errors[mine].sum() / words[mine].sum()] * count
+        rates.append(100 * wrong / said)
+        of_speakers.append(np.mean(own))
+    low, high = error_rate_interval(errors, words, speakers, 200, 0.9, seed=7)
+    expected = np.percentile(rates, [5, 95])
+    assert (low, high) == pytest.approx(tuple(expected))
+    assert np.abs(np.percentile(of_speakers, [5, 95]) - expected).min() > 1e-3
+
+
+def test_error_rates_of_one_speaker_have_no_interval():
+    with pytest.raises(DataError, match="needs two of them, not 1"):
+        error_rate_interval([1, 0], [4, 4], "aa")

@@ -20,7 +20,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from d2v_sb.errors import DataError
-from d2v_sb.probing import state_store as module
+from d2v_sb.probing import (
+    state_store,
+    state_writer as module,
+)
 from d2v_sb.probing.state_index import cached, cached_bytes, describe
 from d2v_sb.probing.state_store import KEEP_FREE, StateStore
 
@@ -214,7 +217,7 @@ def test_some_of_the_disk_is_left_to_others(tmp_path, monkeypatch):
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(module, "FLUSH_BYTES", 2 * NBYTES)
     monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: usage(free + KEEP_FREE)
+        state_store.shutil, "disk_usage", lambda _: usage(free + KEEP_FREE)
     )
     free, store = 9 * NBYTES, StateStore(tmp_path, SETTINGS)
     with store.writing() as writer:
@@ -334,7 +337,7 @@ def test_second_writer_waits_and_writes_nothing_twice(tmp_path):
     waits, done = FORK.Event(), FORK.Event()
 
     def second():
-        module.logger.warning = lambda text: waits.set()
+        state_store.logger.warning = lambda text: waits.set()
         with StateStore(tmp_path, SETTINGS).writing() as writer:
             for name in "ab":
                 assert writer.add(name, states(0))
@@ -361,7 +364,7 @@ def test_lock_of_a_writer_ends_although_a_forked_worker_lives(
 ):
     """A forked process has the locked file as well."""
     waits = pytest.fail  # instead of waiting for ever
-    monkeypatch.setattr(module.logger, "warning", waits)
+    monkeypatch.setattr(state_store.logger, "warning", waits)
     end = FORK.Event()
     with StateStore(tmp_path, SETTINGS).writing() as writer:
         process = FORK.Process(target=end.wait, daemon=True)
@@ -529,7 +532,9 @@ def test_message_says_what_would_hold_all(tmp_path, monkeypatch):
     store = StateStore(tmp_path, SETTINGS, limit_bytes=200_000_000_000)
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: usage(free * 10**9 + KEEP_FREE)
+        state_store.shutil,
+        "disk_usage",
+        lambda _: usage(free * 10**9 + KEEP_FREE),
     )
     free, hour = 1000, {f"{i}": 3600.0 for i in range(100)}
     fit = store.fit(hour, 50 * 25 * 1024 * 2)
