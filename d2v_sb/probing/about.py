@@ -6,6 +6,7 @@ Authors
 
 import os
 import platform
+from pathlib import Path
 
 import torch
 
@@ -36,7 +37,8 @@ def about_run(hparams, frozen, stores):
         "command": str(versions.get("command", "")),
         "versions": "; ".join(f"{n} {versions.get(n)}" for n in names),
         "hardware": hardware(frozen.device),
-        "corpus": str(hparams["corpus"]),
+        # A stand-in in a corpus's layout is told by its folder.
+        "corpus": Path(hparams["data_folder"]).name,
         "encoder weights": frozen.identity(),
         "cache": f"{hparams['cache_dtype']}" if stores else "none",
     }

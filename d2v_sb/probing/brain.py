@@ -9,6 +9,7 @@ import math
 
 import speechbrain as sb
 import torch
+from speechbrain.utils.distributed import if_main_process
 
 from d2v_sb.benchmark.result import is_error
 from d2v_sb.brain import UpdateBrain
@@ -196,6 +197,8 @@ class ProbingBrain(UpdateBrain):
         self.hparams.train_logger.log_stats(
             {"split": split}, test_stats=self.stats
         )
+        if not if_main_process():
+            return []
         return self.hparams.task.report(self.hparams.output_folder, split)
 
     def embeddings(self, dataset):

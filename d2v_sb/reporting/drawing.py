@@ -173,6 +173,7 @@ def draw(name, lines, levels=(), mark=None, scale="linear"):
 
 
 def bare_axis(axis):
+    """Takes off what a picture on the page has no use for."""
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.spines["bottom"].set_color(GRID)
@@ -187,6 +188,7 @@ def bare_axis(axis):
 
 
 def colour_of(place):
+    """A colour that ``fit_svg`` replaces by the page's own of that place."""
     return f"#0000{0xF2 + place % COLOURS:02x}"
 
 
