@@ -43,7 +43,8 @@ def main():
             output = folder / str(number)
             command = [sys.executable, str(SCRIPT), arguments.hparams]
             command += ["--device", arguments.device, *options]
-            command += ["--prepared_folder", str(folder / "prepared")]
+            if "--prepared_folder" not in options:
+                command += ["--prepared_folder", str(folder / "prepared")]
             command += ["--cache_folder", cache]
             command += ["--output_folder", str(output)]
             seconds[name] = timed(command, arguments.device == "cpu")

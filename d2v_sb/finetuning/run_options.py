@@ -12,16 +12,7 @@ from pathlib import Path
 
 from d2v_sb.atomic import replacing
 from d2v_sb.errors import UserError
-
-# What may change: where things are, how fast they go, what is tested, and how
-# long the run is, with what follows from that.
-FREE = frozenset(
-    "data_folder output_folder save_folder train_log inference_folder skip_prep "
-    "download num_workers num_buckets gpu_batch_seconds checkpoint_activations "
-    "eval_precision ckpt_interval_minutes trials snorm_top snorm_clips fold "
-    "best_by converted_folder number_of_updates freeze_finetune_updates "
-    "large_margin_updates".split()
-)
+from d2v_sb.free_options import FREE
 
 
 def check_run_options(path, hparams, begun):

@@ -13,10 +13,14 @@ from speechbrain.utils.distributed import if_main_process
 
 from d2v_sb.benchmark.result import is_error
 from d2v_sb.brain import UpdateBrain
+from d2v_sb.errors import UserError
 from d2v_sb.presets import SAMPLE_RATE
+from d2v_sb.probing.batches import share_batch
 from d2v_sb.probing.dataset import collate
 
 logger = logging.getLogger(__name__)
+
+DEV, LAST = "dev", "update"  # what `best_by` may be
 
 
 class ProbingBrain(UpdateBrain):
@@ -25,9 +29,20 @@ class ProbingBrain(UpdateBrain):
     The encoder is no part of its modules: it is neither trained nor saved.
     Besides ``UpdateBrain``'s it takes from the hparams `model`, `frozen` (a
     ``FrozenEncoder``), `task` (a ``CTCTask`` or ``ClassificationTask``),
-    `head_rate`, `weights_rate` (see ``rates``) and `anneal_by` ("loss" or
-    "error", of a validation). An epoch is a validation interval.
+    `head_rate`, `weights_rate` (see ``rates``), `anneal_by` ("loss" or
+    "error", of a validation) and `best_by` ("dev", or "update" for the last
+    checkpoint). An epoch is a validation interval.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for key, known in (
+            ("best_by", (DEV, LAST)),
+            ("anneal_by", ("loss", "error")),
+        ):
+            value = getattr(self.hparams, key)
+            if value not in known:
+                raise UserError(f"--{key} {value}: it is one of {known}")
 
     def init_optimizers(self):
         """Gives the layers' weights a group of their own, without decay."""
@@ -48,8 +63,13 @@ class ProbingBrain(UpdateBrain):
             group["lr"] = rate.at(epoch)
 
     def plan_update(self):
-        """Batches are counted in utterances, see ``share_batch``."""
-        return math.inf, self.hparams.accumulation
+        """Batches are counted in utterances."""
+        _, accumulation = share_batch(
+            self.hparams.batch_size,
+            self.hparams.accumulate,
+            self.num_processes,
+        )
+        return math.inf, accumulation
 
     def report_plan(self, num_batches, seconds):
         """Says what an update is made of."""
@@ -67,8 +87,8 @@ class ProbingBrain(UpdateBrain):
     # Data
 
     def training_batches(self, dataset):
-        """As the hparams' `batches` say."""
-        return self.hparams.batches
+        """As the dataset has them."""
+        return dataset.batches
 
     def training_seconds(self, dataset):
         """Of each utterance."""
@@ -91,7 +111,7 @@ class ProbingBrain(UpdateBrain):
         """States, or waveforms and then states, to outputs."""
         training = stage == sb.Stage.TRAIN
         frozen = self.hparams.frozen
-        view = frozen.train if training else frozen.test
+        view = frozen.training_view if training else frozen.test_view
         kept = self._kept(batch, view)
         states, num_frames = view.complete(
             kept, batch.num_samples, (self.hparams.seed, self.batch_number)
@@ -111,7 +131,9 @@ class ProbingBrain(UpdateBrain):
             made = view.keep(wavs, max(batch.num_samples))
             for i, own in zip(absent, made, strict=True):
                 kept[i] = own
-        return [own.float() for own in kept]
+        if len({own.dtype for own in kept}) > 1:
+            kept = [own.float() for own in kept]
+        return kept
 
     def compute_objectives(self, predictions, batch, stage):
         """The loss; outside training also the errors."""
@@ -166,18 +188,20 @@ class ProbingBrain(UpdateBrain):
 
     # After training
 
-    def recover_best(self):
-        """Loads the checkpoint that was best on dev.
+    def recover(self):
+        """Loads the checkpoint that was best on dev, or the last one.
 
         Returns
         -------
         float
-            What it had there.
+            What it had on dev.
         """
         name = self.hparams.task.name
-        key = {"min_key" if is_error(name) else "max_key": name}
-        best = self.checkpointer.recover_if_possible(**key)
-        return best.meta[name]
+        if self.hparams.best_by == LAST:
+            key = {"max_key": LAST}
+        else:
+            key = {"min_key" if is_error(name) else "max_key": name}
+        return self.checkpointer.recover_if_possible(**key).meta[name]
 
     def test(self, split, dataset):
         """Tests the weights that are loaded, and writes what came out.
@@ -217,8 +241,8 @@ class ProbingBrain(UpdateBrain):
         self.modules.eval()
         frozen, found = self.hparams.frozen, {}
         for batch in self.eval_loader(dataset):
-            kept = self._kept(batch, frozen.test)
-            states, num_frames = frozen.test.complete(
+            kept = self._kept(batch, frozen.test_view)
+            states, num_frames = frozen.test_view.complete(
                 kept, batch.num_samples, ()
             )
             with torch.no_grad():

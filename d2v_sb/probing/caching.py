@@ -7,6 +7,7 @@ Authors
 import logging
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from d2v_sb.errors import DataError
 from d2v_sb.journal import stamp
@@ -44,8 +45,9 @@ class CachedStates:
     def __init__(self, store, utterances, longest):
         self.store = store
         self.longest = longest
+        stamps = {}  # pieces of a file share it
         self.keys = [
-            _key(u, padded)
+            _key(u, padded, stamps)
             for u, padded in zip(utterances, longest, strict=True)
         ]
 
@@ -62,7 +64,7 @@ class CachedStates:
         return [i for i, key in enumerate(self.keys) if key not in self.store]
 
 
-def fill(cached, utterances, view, batch_seconds, name):
+def fill(cached, utterances, view, batch_seconds, name, num_workers=0):
     """Runs the encoder on what is missing, and keeps what fits.
 
     Arguments
@@ -77,6 +79,8 @@ def fill(cached, utterances, view, batch_seconds, name):
         Audio that the encoder takes at a time, padding counted.
     name : str
         Of what is encoded, for the progress.
+    num_workers : int
+        Processes that read audio ahead.
     """
     if not cached.missing():
         return
@@ -89,14 +93,30 @@ def fill(cached, utterances, view, batch_seconds, name):
             f"encoding {name}", len(missing), "utterance"
         ) as progress:
             slack = 1.0 if view.by_batch else SLACK
-            for batch in _parts(missing, cached.longest, batch_seconds, slack):
-                wavs = [
-                    read_crop(u.wav, u.start, u.num_samples)
-                    for u in (utterances[i] for i in batch)
-                ]
+            parts = list(_parts(missing, cached.longest, batch_seconds, slack))
+            loader = DataLoader(
+                _Waveforms(utterances, parts),
+                batch_size=None,
+                num_workers=num_workers,
+            )
+            for batch, wavs in zip(parts, loader, strict=True):
                 kept = view.keep(wavs, max(cached.longest[i] for i in batch))
                 if not _add(writer, cached, batch, kept, progress):
                     break
+
+
+class _Waveforms(Dataset):
+    """Waveforms of parts, for processes that read ahead."""
+
+    def __init__(self, utterances, parts):
+        self.utterances, self.parts = utterances, parts
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __getitem__(self, index):
+        chosen = [self.utterances[i] for i in self.parts[index]]
+        return [read_crop(u.wav, u.start, u.num_samples) for u in chosen]
 
 
 def _add(writer, cached, batch, kept, progress):
@@ -139,9 +159,11 @@ def _say_what_fits(cached, view, name):
         )
 
 
-def _key(utterance, padded):
+def _key(utterance, padded, stamps):
     """Tells what is heard: another file of the name has another stamp."""
-    found = stamp(utterance.wav)
+    if utterance.wav not in stamps:
+        stamps[utterance.wav] = stamp(utterance.wav)
+    found = stamps[utterance.wav]
     if found is None:
         raise DataError(
             f"there is no {utterance.wav}: prepare the corpus again"

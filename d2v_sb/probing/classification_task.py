@@ -41,14 +41,23 @@ class ClassificationTask:
         return [self.labels.encode_label(name)]
 
     def check(self, utterances, num_frames):
-        """All classes must be known.
+        """Training data has no class but its own.
+
+        Returns
+        -------
+        list of Utterance
+            All.
+        """
+        del num_frames
+        return utterances
+
+    def check_test(self, utterances):
+        """All classes of test data must be known.
 
         Arguments
         ---------
         utterances : list of Utterance
-            Of any split.
-        num_frames : callable
-            Samples to frames; not used.
+            Of a split.
 
         Returns
         -------
@@ -60,7 +69,6 @@ class ClassificationTask:
         DataError
             If a class was not in the training data.
         """
-        del num_frames
         strange = {
             u.target: u.id
             for u in utterances

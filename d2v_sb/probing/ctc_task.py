@@ -30,9 +30,9 @@ class CTCTask:
     ---------
     tokenizer : Letters or Subwords
         The labels; the blank is label 0.
-    beam_search : dict
-        Options of ``CTCBeamSearcher``, with which tests decode, as in MP3S;
-        None for greedy decoding.
+    beam_search : dict, optional
+        Options of ``CTCBeamSearcher``, with which tests decode. Without them,
+        and without a language model, they decode greedily.
     lm_path : str, optional
         A language model for it, an ARPA or KenLM binary file.
 
@@ -48,7 +48,7 @@ class CTCTask:
 
     def __init__(self, tokenizer, beam_search=None, lm_path=None):
         self.tokenizer = tokenizer
-        self.beam_search = beam_search
+        self.beam_search = beam_search or {}
         self.lm_path = lm_path
         self.searcher = None
 
@@ -104,6 +104,16 @@ class CTCTask:
             )
         return fit
 
+    def check_test(self, utterances):
+        """Nothing that is wrong with test data is known before it is heard.
+
+        Returns
+        -------
+        list of Utterance
+            All.
+        """
+        return utterances
+
     def _fits(self, utterance, num_frames):
         labels = self.encode(utterance.target)
         twins = sum(a == b for a, b in zip(labels, labels[1:]))
@@ -132,7 +142,7 @@ class CTCTask:
         self.searcher = self._searcher() if testing else None
 
     def _searcher(self):
-        if self.beam_search is None:
+        if not (self.beam_search or self.lm_path):
             return None
         labels = self.tokenizer.labels
         if self.lm_path:

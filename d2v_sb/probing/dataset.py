@@ -65,6 +65,8 @@ class ProbeDataset(Dataset):
         A target to its labels, a list of int.
     cached : CachedStates, optional
         Where states may be found.
+    batches : sampler, or list of list of int
+        How they are taken.
 
     Example
     -------
@@ -79,10 +81,11 @@ class ProbeDataset(Dataset):
     ([800, 400], tensor([3]), 400)
     """
 
-    def __init__(self, utterances, encode, cached=None):
+    def __init__(self, utterances, encode, cached=None, batches=()):
         self.utterances = utterances
         self.encode = encode
         self.cached = cached
+        self.batches = batches
 
     def __len__(self):
         return len(self.utterances)

@@ -71,6 +71,26 @@ class BiLSTM(nn.Module):
         )[0]
 
 
+class DroppedOut(nn.Module):
+    """A head with dropout behind it too, as s3prl has.
+
+    Example
+    -------
+    >>> DroppedOut(BiLSTM(8, 4), 0.2)(torch.rand(2, 49, 8)).shape
+    torch.Size([2, 49, 8])
+    """
+
+    def __init__(self, head, dropout):
+        super().__init__()
+        self.head = head
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = head.output_size
+
+    def forward(self, x, num_frames=None):
+        """Frames (B, T, D), valid ones (B,) or None for all, to (B, T, C)."""
+        return self.dropout(self.head(x, num_frames))
+
+
 class ContextNetHead(nn.Module):
     """SpeechBrain's ContextNet without strides, as in MP3S.
 
@@ -135,8 +155,9 @@ class LinearHead(nn.Module):
         return self.net(x)
 
 
-def _superb(input_size, projection_size=1024, **options):
-    return BiLSTM(input_size, projection_size=projection_size, **options)
+def _superb(input_size, hidden_size=1024, projection_size=1024, dropout=0.2):
+    lstm = BiLSTM(input_size, hidden_size, projection_size, dropout)
+    return DroppedOut(lstm, dropout)
 
 
 FRAME_HEADS = {

@@ -85,11 +85,15 @@ def read_utterances(path, column=None):
                     f"{path} has no column {', '.join(sorted(lacking))}; it "
                     f"needs {', '.join(needed)}"
                 )
-            found = [_utterance(row, column) for row in reader]
+            rows = list(reader)
+            if any(row[name] is None for row in rows for name in needed):
+                raise ValueError("a line is cut short")
+            found = [_utterance(row, column) for row in rows]
     except OSError as error:
         raise DataError(
-            f"there is no {path}: it is made from the corpus, leave out "
-            "--skip_prep"
+            f"there is no {path}: the corpus's preparation writes train.csv, "
+            "dev.csv and a CSV for each of --test_splits to --prepared_folder; "
+            "of --corpus csv they are yours"
         ) from error
     except (ValueError, csv.Error) as error:
         if isinstance(error, UserError):

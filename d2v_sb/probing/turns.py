@@ -37,9 +37,10 @@ def turn(folder, what):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a", encoding="utf-8")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("waiting: another process is %s in %s", what, folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with explain_refusals(path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.warning("waiting: %s in %s goes on", what, folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield

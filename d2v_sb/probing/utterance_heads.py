@@ -30,6 +30,8 @@ class UtteranceHead(nn.Module):
         What `pool` needs; shorter utterances are repeated.
     frames : torch.nn.Module, optional
         Before it, frames to frames; see ``make_frame_head``.
+    gives_cosines : bool
+        Whether outputs are cosines, as losses with a margin take them.
 
     Example
     -------
@@ -38,12 +40,15 @@ class UtteranceHead(nn.Module):
     torch.Size([2, 1, 2])
     """
 
-    def __init__(self, pool, output, min_frames=1, frames=None):
+    def __init__(
+        self, pool, output, min_frames=1, frames=None, gives_cosines=False
+    ):
         super().__init__()
         self.frames = frames
         self.pool = pool
         self.output = output
         self.min_frames = min_frames
+        self.gives_cosines = gives_cosines
 
     def embed(self, x, num_frames, pads_exactly=True):
         """Frames (B, T, D) and valid ones (B,) to embeddings (B, 1, C).
@@ -132,7 +137,7 @@ def _ecapa(D, K, embedding_size=512, channels=512):
         lin_neurons=embedding_size,
     )
     output = ECAPA_TDNN.Classifier(embedding_size, out_neurons=K)
-    return UtteranceHead(body, output, min_frames=5)
+    return UtteranceHead(body, output, min_frames=5, gives_cosines=True)
 
 
 def _xvector(D, K, embedding_size=512, channels=512):

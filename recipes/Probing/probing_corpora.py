@@ -4,12 +4,14 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import json
 import sys
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
+from d2v_sb.atomic import replacing
 from d2v_sb.errors import UserError
 from d2v_sb.probing.turns import turn
 
@@ -85,7 +87,9 @@ def prepare(corpus, data_folder, save_folder, options, fold="."):
     Raises
     ------
     UserError
-        If there is no such corpus or fold, or the preparation refuses it.
+        If there is no such corpus or fold, the preparation refuses it, or the
+        folder has lists of something else: a run that reads them might be at
+        work.
     """
     folder = Path(save_folder)
     if corpus != "csv":
@@ -94,12 +98,39 @@ def prepare(corpus, data_folder, save_folder, options, fold="."):
             raise UserError(f"--corpus {corpus}: it is one of {names}")
         with turn(folder, f"preparing {corpus}"):
             options = {**CORPORA[corpus].options, **(options or {})}
+            _note(folder, corpus, data_folder, options)
             _call(CORPORA[corpus], data_folder, save_folder, options)
     if fold != "." and not (folder / fold / "train.csv").is_file():
         folds = sorted(p.parent.name for p in folder.glob("*/train.csv"))
         raise UserError(
             f"--fold {fold}: the corpus was prepared in {', '.join(folds)}"
         )
+
+
+def _note(folder, corpus, data_folder, options):
+    """Keeps what lists are made of, and refuses others in their place."""
+    path = folder / "prepared.json"
+    made_of = {
+        "corpus": corpus,
+        "data_folder": str(Path(data_folder).absolute()),
+    }
+    made_of = json.loads(json.dumps({**made_of, "corpus_options": options}))
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [
+            f"{key} {before.get(key)}, now {value}"
+            for key, value in made_of.items()
+            if before.get(key) != value
+        ]
+        if changed:
+            raise UserError(
+                f"{folder} has lists of something else: {'; '.join(changed)}. "
+                "Give another --prepared_folder (or --task_name, which names "
+                "it), or remove the folder if no run reads it"
+            )
+        return
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(made_of, indent=2) + "\n", "utf-8")
 
 
 def _call(corpus, data_folder, save_folder, options):

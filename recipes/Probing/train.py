@@ -2,9 +2,9 @@
 """Probes a frozen Data2Vec-Audio encoder: a head learns on its states.
 
 To run this recipe:
-> python recipes/Probing/train.py hparams/probe_ctc.yaml
-> python recipes/Probing/train.py hparams/probe_class.yaml
-> python recipes/Probing/train.py hparams/probe_speaker.yaml
+> python recipes/Probing/train.py hparams/probe_mp3s_ctc.yaml
+> python recipes/Probing/train.py hparams/probe_mp3s_class.yaml
+> python recipes/Probing/train.py hparams/probe_mp3s_speaker.yaml
 Any key of the YAML is an option, e.g. --data_folder /corpora/LibriSpeech,
 --encoder facebook/data2vec-audio-base, --head contextnet, --mode published.
 

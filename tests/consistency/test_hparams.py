@@ -75,8 +75,6 @@ CODE = {
 NOT_IN_PRETRAINING = {"num_buckets"}
 # How long and large training is, the probes' own objects say.
 NOT_IN_PROBING = {
-    "accumulation",
-    "batches",
     "batch_seconds",
     "lr_schedule",
     "num_buckets",
@@ -140,6 +138,7 @@ PUBLIC = {
     "d2v_sb.probing.beginnings",
     "d2v_sb.probing.make_frame_head",
     "d2v_sb.probing.make_utterance_head",
+    "d2v_sb.probing.speaker_criterion",
     "d2v_sb.pretraining.CollapseGuard",
     "d2v_sb.pretraining.Curves",
     "d2v_sb.pretraining.LinearDecay",
@@ -338,8 +337,8 @@ def test_a_probes_file_builds_what_it_describes(path, tmp_path):
     assert not learned & set(map(id, frozen.lobe.parameters()))
     assert len(model.layer_sum.weights) == 3  # of two blocks
     wavs = [torch.randn(8000), torch.randn(6000)]
-    kept = frozen.test.keep(wavs, 8000)
-    states, num_frames = frozen.test.complete(kept, [8000, 6000], ())
+    kept = frozen.test_view.keep(wavs, 8000)
+    states, num_frames = frozen.test_view.complete(kept, [8000, 6000], ())
     with torch.no_grad():
         outputs = model.eval()(states, num_frames)
     if "ctc" in path.stem:
@@ -350,7 +349,7 @@ def test_a_probes_file_builds_what_it_describes(path, tmp_path):
     assert hparams["head_rate"].at(1) == pytest.approx(hparams["lr"])
     weights_lr = hparams.get("lr_weights", hparams["lr"])
     assert hparams["weights_rate"].at(1) == weights_lr
-    interval, updates = hparams["length"].plan(7)
+    interval, updates = hparams["duration"].plan(7)
     if "superb" in path.stem:
         assert (interval, updates) == (
             hparams["validate_every"],

@@ -164,18 +164,19 @@ def test_rows_are_read_with_their_lengths_in_samples(tmp_path):
     """To the nearest: durations are written in decimals."""
     path = write_csv(
         tmp_path / "a.csv",
-        "ID,duration,wav,spk_id,wrd\na,0.6999375,a.wav,s,ONE TWO\n",
+        "ID,duration,wav,spk_id,wrd\na,0.500062,a.wav,s,ONE TWO\n",
     )
     (found,) = read_utterances(path, "wrd")
-    assert found == Utterance("a", "a.wav", "s", "ONE TWO", 0, 11199, 11199)
-    assert found.seconds == 0.6999375
+    assert found == Utterance("a", "a.wav", "s", "ONE TWO", 0, 8001, 8001)
+    assert int(0.500062 * 16000) == 8000
+    assert found.seconds == 8001 / 16000
     assert read_utterances(path)[0].target == ""
 
 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        (None, "there is no .*leave out --skip_prep"),
+        (None, "there is no .*--prepared_folder"),
         ("ID,wav\na,b\n", "no column duration, label, spk_id; it needs ID"),
         ("ID,duration,wav,spk_id,label\n", "lists no utterance"),
         ("ID,duration,wav,spk_id,label\na,x,b,c,d\n", "damaged .*delete it"),

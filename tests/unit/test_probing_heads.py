@@ -28,6 +28,7 @@ from d2v_sb.probing import (
     frame_heads,
     make_frame_head,
     make_utterance_head,
+    speaker_criterion,
 )
 
 D, K, LAYERS = 24, 5, 3
@@ -459,9 +460,11 @@ def test_superb_heads_are_a_projection_and_s3prls_layers(monkeypatch):
     assert probe.head.output.bias is not None
     monkeypatch.setattr(frame_heads, "LSTM", SimpleNamespace)
     head = make_frame_head("superb", D)
-    assert head.projection.weight.shape == (1024, D)
-    assert head.lstm.input_size == head.lstm.hidden_size == 1024
+    assert head.head.projection.weight.shape == (1024, D)
+    assert head.head.lstm.input_size == head.head.lstm.hidden_size == 1024
     assert head.output_size == 2048
+    # Behind the second layer too, where SpeechBrain's has none.
+    assert head.dropout.p == 0.2
 
 
 @pytest.mark.parametrize("layernorm", [False, True])
@@ -494,3 +497,24 @@ def test_unknown_heads_and_options_are_refused(make, known):
         make("lstm", None)
     with pytest.raises(UserError, match="--head_options .*superb has no such"):
         make("superb", {"size": 3})
+
+
+@pytest.mark.parametrize("name", ["xvector", "ecapa"])
+def test_heads_for_speakers_learn_by_their_criterion(name):
+    """MP3S's files give the x-vector network a loss without a gradient."""
+    torch.manual_seed(0)
+    sizes = {"channels": 128 if name == "xvector" else 16}
+    head = make_utterance_head(name, 8, 4, {**sizes, "embedding_size": 16})
+    criterion = speaker_criterion(head)
+    x = torch.randn(4, 1, 8).expand(4, 20, 8) + 0.1 * torch.randn(4, 20, 8)
+    targets = torch.arange(4)[:, None]
+    optimizer = torch.optim.Adam(head.parameters(), 1e-2)
+    losses = []
+    for _ in range(20):
+        outputs = head.classify(head.embed(x, [20] * 4))
+        loss = criterion(outputs, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2

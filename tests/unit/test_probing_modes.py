@@ -54,8 +54,8 @@ def furthest(ours, theirs):
 
 def complete(frozen, wavs, seed=(1, 0)):
     """States that training sees."""
-    kept = frozen.train.keep(wavs, max(map(len, wavs)))
-    return frozen.train.complete(kept, [len(w) for w in wavs], seed)[0]
+    kept = frozen.training_view.keep(wavs, max(map(len, wavs)))
+    return frozen.training_view.complete(kept, [len(w) for w in wavs], seed)[0]
 
 
 # clean
@@ -65,7 +65,7 @@ def test_clean_utterances_get_in_any_batch_what_they_get_alone():
     """The other mode, in which padding is heard, does not do that."""
     wavs = waves(*LENGTHS)
     for mode in ("clean", "published"):
-        view = encoder(mode).test
+        view = encoder(mode).test_view
         together = view.keep(wavs, 17777)
         errors = []
         for wav, own in zip(wavs, together, strict=True):
@@ -94,7 +94,7 @@ def test_clean_states_are_those_of_the_weighted_lobe():
     wavs = waves(16000, 9001)
     batch = pad_sequence(wavs, batch_first=True)
     expected = lobe(batch, torch.tensor([1.0, 9001 / 16000]))
-    for view in (frozen.train, frozen.test):
+    for view in (frozen.training_view, frozen.test_view):
         kept = view.keep(wavs, 16000)
         states, num_frames = view.complete(kept, [16000, 9001], (1, 0))
         assert num_frames == [49, 27] and states.shape == (2, 49, 3, 128)
@@ -113,18 +113,23 @@ def test_clean_draws_nothing_whatever_the_seed():
     assert torch.equal(first, complete(frozen, wavs, (2, 7)))
 
 
-def test_long_clean_utterances_keep_their_last_frame():
-    """Relative lengths in single precision are a sample off after minutes."""
-    frozen = encoder("clean", encoder_layers=1)
-    num = 320 * 15000 + 80  # a sample less is a frame less
-    assert frozen.num_frames(num) == frozen.num_frames(num - 1) + 1
-    seen = []
-    frozen.lobe.forward = lambda batch, relative: (
-        seen.append(round(relative[0].item() * batch.shape[1]))
-        or torch.zeros(2, 1, 15000, 4)
-    )
-    frozen.test.keep([torch.zeros(num)], 320 * 15700 + 77)
-    assert seen == [num]
+def test_long_clean_utterances_are_heard_to_their_last_sample():
+    """Relative lengths in single precision are one off after 17 minutes."""
+    frozen, longest = encoder("clean"), 20 * 60 * 16000 + 77
+    wavs = [torch.zeros(1).expand(longest - 320 * i - 1) for i in range(9)]
+    num_samples = torch.tensor([len(wav) for wav in wavs])
+    single = (num_samples / longest).double() * longest
+    assert not torch.equal(single.round().long(), num_samples)
+    heard = []
+
+    def lobe(batch, relative):
+        heard.append((relative.double() * batch.shape[1]).round().long())
+        return torch.zeros(3, 9, 1, 128)
+
+    frozen.lobe.forward = lobe
+    frozen.padded = lambda wavs, longest: torch.zeros(1, 1).expand(9, longest)
+    frozen.test_view.keep(wavs, longest)
+    assert torch.equal(heard[0], num_samples)
 
 
 # published, to test
@@ -173,7 +178,7 @@ def test_published_states_are_transformers_without_mask_or_normalisation(
         found = model(wavs, output_hidden_states=True, **options)
         return torch.stack(found.hidden_states, dim=2)
 
-    view = FrozenEncoder(folder, "published").test
+    view = FrozenEncoder(folder, "published").test_view
     kept = view.keep(wavs, 16000)
     states, num_frames = view.complete(kept, num_samples.tolist(), ())
     assert furthest(states, theirs(batch)) < 1e-4
@@ -199,7 +204,9 @@ def test_published_training_is_transformers_but_for_what_is_drawn(
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
     monkeypatch.setattr(
-        frozen.train, "_hidden", lambda B, T, seed: torch.zeros(B, T).bool()
+        frozen.training_view,
+        "_hidden",
+        lambda B, T, seed: torch.zeros(B, T).bool(),
     )
     batch = pad_sequence(wavs, batch_first=True)
     theirs = model(batch, output_hidden_states=True)
@@ -208,7 +215,7 @@ def test_published_training_is_transformers_but_for_what_is_drawn(
 
 
 def test_published_lengths_are_rounded_as_speechbrain_does():
-    view = encoder("published").test
+    view = encoder("published").test_view
     kept = [torch.zeros(100, 1, 1)] * 4
     lengths = [32000, 8003, 16160, 100]
     _, num_frames = view.complete(kept, lengths, ())
@@ -227,7 +234,7 @@ def frames_seen(frozen, wavs, kept, monkeypatch):
         patch.setattr(
             frozen.lobe, "project", lambda x: seen.append(x) or own(x)
         )
-        frozen.train.complete(kept, [len(w) for w in wavs], (1, 0))
+        frozen.training_view.complete(kept, [len(w) for w in wavs], (1, 0))
     return seen[0]
 
 
@@ -243,8 +250,8 @@ def test_kept_frames_are_those_of_the_padded_batch(longest, monkeypatch):
             torch.nn.init.normal_(parameter)
     with torch.no_grad():
         expected = frozen.lobe.extract(pad_sequence(wavs, batch_first=True))
-    together = frozen.train.keep(wavs, longest)
-    alone = [frozen.train.keep([wav], len(wav))[0] for wav in wavs]
+    together = frozen.training_view.keep(wavs, longest)
+    alone = [frozen.training_view.keep([wav], len(wav))[0] for wav in wavs]
     for kept in (together, alone):
         found = frames_seen(frozen, wavs, kept, monkeypatch)
         assert found.shape == expected.shape
@@ -262,18 +269,18 @@ def test_kept_frames_of_one_batch_are_the_same_bit_for_bit(monkeypatch):
         row[: len(wav)] = wav
     with torch.no_grad():
         expected = frozen.lobe.extract(batch)[:, :49]
-    kept = frozen.train.keep(wavs, 16000)
+    kept = frozen.training_view.keep(wavs, 16000)
     assert torch.equal(frames_seen(frozen, wavs, kept, monkeypatch), expected)
 
 
 def test_little_is_kept_to_train():
     """As much as an utterance has, and not as its batch is padded to."""
     frozen = encoder("published")
-    kept = frozen.train.keep(waves(16000, 5000), 16000)
+    kept = frozen.training_view.keep(waves(16000, 5000), 16000)
     assert [tuple(own.shape) for own in kept] == [(52, 1, 32), (17, 1, 32)]
-    seconds = frozen.train.values_per_second
+    seconds = frozen.training_view.values_per_second
     assert seconds == 50 * 32
-    assert frozen.test.values_per_second == 50 * 3 * 128
+    assert frozen.test_view.values_per_second == 50 * 3 * 128
 
 
 @pytest.mark.parametrize(
@@ -287,7 +294,7 @@ def test_dropout_happens_in_training_and_not_in_testing(part):
     assert furthest(first, again) > 1e-3
     torch.manual_seed(1)
     assert torch.equal(complete(frozen, wavs), first)
-    kept = (frozen.test.keep(wavs, 9000) for _ in range(2))
+    kept = (frozen.test_view.keep(wavs, 9000) for _ in range(2))
     assert all(map(torch.equal, *kept))
 
 
@@ -304,7 +311,7 @@ def test_layers_are_dropped_in_training_and_not_in_testing():
     seen = [dropped(complete(frozen, wavs)) for _ in range(20)]
     assert {tuple(s) for s in seen} >= {(True, False), (False, True)}
     for _ in range(5):
-        states = torch.stack(frozen.test.keep(wavs, 9000))
+        states = torch.stack(frozen.test_view.keep(wavs, 9000))
         assert dropped(states) == [False, False]
 
 
@@ -316,10 +323,12 @@ def test_frames_are_hidden_in_training_by_seed_and_not_in_testing(monkeypatch):
     assert torch.equal(complete(frozen, wavs, (1, 5)), first)
     others = (complete(frozen, wavs, seed) for seed in ((1, 6), (2, 5)))
     assert all(furthest(other, first) > 1e-2 for other in others)
-    plain = torch.stack(frozen.test.keep(wavs, 9000))
+    plain = torch.stack(frozen.test_view.keep(wavs, 9000))
     assert furthest(first, plain) > 1e-2
     monkeypatch.setattr(
-        frozen.train, "_hidden", lambda B, T, seed: torch.zeros(B, T).bool()
+        frozen.training_view,
+        "_hidden",
+        lambda B, T, seed: torch.zeros(B, T).bool(),
     )
     assert furthest(complete(frozen, wavs), plain) < 1e-5
 
@@ -370,7 +379,7 @@ def test_half_precision_is_near_single(mode):
     half.lobe.load_state_dict(single.lobe.state_dict())
     error = furthest(complete(half, wavs), complete(single, wavs))
     assert 1e-4 < error < 0.2
-    assert half.train.settings() != single.train.settings()
+    assert half.training_view.settings() != single.training_view.settings()
 
 
 def test_settings_tell_apart_what_is_not_the_same():
@@ -383,13 +392,19 @@ def test_settings_tell_apart_what_is_not_the_same():
     ):
         torch.manual_seed(3)
         encoders.append(FrozenEncoder("tiny", mode, precision=precision))
-    views = [encoders[0].test, encoders[1].train, encoders[1].test]
-    found = [view.settings() for view in [*views, encoders[2].test]]
+    views = [
+        encoders[0].test_view,
+        encoders[1].training_view,
+        encoders[1].test_view,
+    ]
+    found = [view.settings() for view in [*views, encoders[2].test_view]]
     assert all(a != b for i, a in enumerate(found) for b in found[:i])
-    assert encoders[0].train.settings() == found[0]
+    assert encoders[0].training_view.settings() == found[0]
+    torch.manual_seed(3)
+    other = FrozenEncoder("tiny", "clean")
     with torch.no_grad():
-        encoders[0].lobe.encoder.layers[1].fc1.bias[7] += 1e-3
-    assert encoders[0].test.settings() != found[0]
+        other.lobe.encoder.layers[1].fc1.bias[7] += 1e-3
+    assert other.test_view.settings() != found[0]
 
 
 def test_teacher_is_probed_if_asked_for():

@@ -5,7 +5,9 @@ Authors
 """
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -102,6 +104,19 @@ def test_killed_run_goes_on_to_the_same_weights_bit_for_bit(
     assert metrics[0] == metrics[1] and metrics[0]
 
 
+def test_masks_are_drawn_anew_in_each_batch(prepared, tmp_path, monkeypatch):
+    """From the seed and the number of the batch in the run."""
+    run = make("class", prepared, tmp_path, mode="published", seed=7, **MEAN)
+    seeds, own = [], run.frozen.training_view._hidden
+    monkeypatch.setattr(
+        run.frozen.training_view,
+        "_hidden",
+        lambda *a: seeds.append(a[2]) or own(*a),
+    )
+    finish(run, monkeypatch)
+    assert seeds == [(7, number) for number in range(6)]
+
+
 def test_finished_run_is_only_tested_again(prepared, tmp_path, monkeypatch):
     """And gives what it gave."""
     output = tmp_path / "run"
@@ -140,7 +155,7 @@ def test_best_checkpoint_is_tested_and_not_the_last(
         monkeypatch.setattr(task, "stats", stats)
         monkeypatch.setattr(task, "error", lambda: 1.0)
         run.train()
-        assert run.best == given[0] and is_error(task.name) == (kind == "ctc")
+        assert run.of_dev == given[0] and is_error(task.name) == (kind == "ctc")
         assert difference(model(run), seen[0]) == 0
         assert difference(seen[1], seen[0]) > 0
 
@@ -184,13 +199,30 @@ def test_rates_are_annealed_by_what_was_asked_for(
     ]
 
 
-def test_layer_weights_have_a_rate_of_their_own_and_no_decay(
-    prepared, tmp_path
+@pytest.mark.parametrize("mode", ["clean", "published"])
+def test_speakers_are_heard_in_chunks_in_the_published_mode_alone(
+    voices, tmp_path, mode
 ):
+    """Anew in each pass, so that nothing can be kept of them."""
+    options = {
+        "mode": mode,
+        "trials": [],
+        "test_splits": [],
+        "piece_seconds": 0.5,
+    }
+    options["cache_folder"] = str(tmp_path / "cache")
+    run = make("speaker", voices, tmp_path, **options)
+    data = run.data.datasets()["train"]
+    (published,) = {data.cached is None, data.batches.chunk == 8000}
+    assert published == (mode == "published")
+
+
+def test_layer_weights_have_a_rate_of_their_own_and_no_decay(voices, tmp_path):
     """MP3S has an optimiser for them; all that learns is in one group."""
-    run = make("speaker", prepared, tmp_path, trials=[], lr=1e-3)
+    run = make("speaker", voices, tmp_path, trials=[], test_splits=[], lr=1e-3)
     hparams = run.hparams
-    run._training_data()
+    run.datasets = run.data.datasets()
+    run._plan()
     brain = ProbingBrain(
         hparams["modules"], hparams["opt_class"], hparams, run.run_opts
     )
@@ -239,18 +271,38 @@ def test_uneven_shares_are_refused_before_anything_is_encoded(
     prepared, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(run_module, "_num_processes", lambda: 2)
-    run = make("class", prepared, tmp_path, cache_folder=str(tmp_path / "c"))
     with pytest.raises(UserError, match="2 processes can not share 3"):
-        run.train()
+        make("class", prepared, tmp_path, cache_folder=str(tmp_path / "c"))
     assert not (tmp_path / "c").exists()
 
 
 def test_unknown_classes_of_a_test_are_said(prepared, tmp_path):
-    """By the run, and not by a KeyError of a worker."""
-    run = make("class", prepared, tmp_path)
-    run.task.labels.lab2ind.pop("many")
-    with pytest.raises(DataError, match="many"):
-        run.evaluation_data("test")
+    """Before anything is trained, and not by a KeyError of a worker."""
+    folder = tmp_path / "csv"
+    shutil.copytree(prepared, folder)
+    test = folder / "test.csv"
+    test.write_text(test.read_text().replace(",many", ",more"))
+    with pytest.raises(DataError, match="more"):
+        make("class", folder, tmp_path)
+
+
+def test_a_test_set_that_is_absent_is_known_before_the_training(
+    prepared, tmp_path
+):
+    with pytest.raises(DataError, match="no .*other.csv.*--prepared_folder"):
+        make("class", prepared, tmp_path, test_splits=["test", "other"])
+
+
+def test_chunks_are_refused_where_utterances_are_whole(prepared, tmp_path):
+    options = {"mode": "published", "random_chunks": True}
+    with pytest.raises(UserError, match="piece_seconds"):
+        make("class", prepared, tmp_path, **options)
+
+
+def test_a_choice_that_there_is_not_is_said(prepared, tmp_path):
+    run = make("class", prepared, tmp_path, best_by="accuracy")
+    with pytest.raises(UserError, match="best_by accuracy"):
+        run.train()
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +343,6 @@ def test_trials_are_scored_as_verify_does(voices, tmp_path, monkeypatch):
         test_splits=[],
         trials=[str(voices / "few.txt")],
         head_options={"channels": 128, "embedding_size": 16},
-        number_of_epochs=1,
         cache_folder=str(tmp_path / "cache"),
         test_batch_size=5,
     )
@@ -299,16 +350,21 @@ def test_trials_are_scored_as_verify_does(voices, tmp_path, monkeypatch):
     with torch.enable_grad():
         found = finish(run, monkeypatch)
     assert difference(before, found.weights) > 1e-3
+    # From the first pass's to the last one's, layers' weights at their own.
+    updates = len(found.rates) // 2
+    assert found.rates == pytest.approx(
+        np.repeat([[0.01, 0.01], [0.0001, 0.01]], updates, axis=0)
+    )
     eer, cost = found.result.measures
     assert (eer.name, eer.split, cost.name) == ("EER", "few", "minDCF")
     probe = run.hparams["model"].eval()
     trials = read_trials(voices / "few.txt")
     embeddings = {}
-    for u in read_utterances(run.csv_folder / "trials.csv"):
+    for u in read_utterances(run.data.folder / "trials.csv"):
         wav, _ = soundfile.read(u.wav, dtype="float32")
-        kept = run.frozen.test.keep([torch.from_numpy(wav)], len(wav))
+        kept = run.frozen.test_view.keep([torch.from_numpy(wav)], len(wav))
         embeddings[u.id] = probe.embed(
-            *run.frozen.test.complete(kept, [1], ())
+            *run.frozen.test_view.complete(kept, [1], ())
         )[0, 0]
     expected = verify("few", trials, embeddings, tmp_path / "own")
     assert eer.value == pytest.approx(100 * expected.eer.value)

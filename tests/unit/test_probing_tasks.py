@@ -252,8 +252,8 @@ def test_unknown_classes_are_named(labels):
     task = ClassificationTask(labels, CrossEntropy())
     data = utterances(["sad", "joy", "ang", "fear", "joy"])
     with pytest.raises(DataError, match=r"fear \(u3\), joy \(u[14]\)"):
-        task.check(data, None)
-    assert task.check(data[:1], None) == data[:1]
+        task.check_test(data)
+    assert task.check_test(data[:1]) == data[:1]
 
 
 def test_language_model_is_looked_for_before_the_training(tmp_path):
