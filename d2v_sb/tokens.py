@@ -88,9 +88,10 @@ def letters_of(train_csv):
     ' ATŶ'
     """
     with open(train_csv, newline="", encoding="utf-8") as file:
-        found = {
-            letter for row in csv.DictReader(file) for letter in row["wrd"]
-        }
+        reader = csv.DictReader(file)
+        if "wrd" not in (reader.fieldnames or ()):
+            raise DataError(f"{train_csv} has no column wrd, of what is said")
+        found = {letter for row in reader for letter in row["wrd"]}
     return "".join(sorted(found | {" "}))
 
 

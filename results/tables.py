@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from d2v_sb.benchmark.markdown import own_table
+from d2v_sb.benchmark.markdown import compared_table, own_table
+from d2v_sb.benchmark.table_file import find_table, read_table
+from d2v_sb.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 END = "<!-- end of results -->"
@@ -81,15 +83,35 @@ TABLES = (
 )
 
 
-# Documents and markers of the benchmarks' own table.
-PROBING = (("README.md", "probing"), ("docs/benchmark.md", "probing"))
-SMALL = "Small encoders on small corpora"
+SMALL = "small"  # the benchmark whose table the README has
 
 
-def probing_table():
-    """The rows of a benchmark, encoders by tasks."""
+def probing_rows():
+    """What benchmarks measured."""
     with open(HERE / "probing.csv", newline="", encoding="utf-8") as stream:
-        return own_table(list(csv.DictReader(stream)), SMALL) + "\n"
+        return list(csv.DictReader(stream))
+
+
+def probing_tables(rows):
+    """A table for each benchmark, encoders by tasks.
+
+    Published figures stand in those whose corpora are all the real ones, by
+    their folders' names.
+    """
+    parts = []
+    for name, title in {row["benchmark"]: row["title"] for row in rows}.items():
+        try:
+            known = read_table(find_table(name))
+        except UserError:  # somebody's own
+            known = None
+        lines = own_table(rows, name)
+        if known is not None and known.published:
+            real = {Path(folder).name for folder in known.data.values()}
+            ours = {row["corpus"] for row in rows if row["benchmark"] == name}
+            if ours <= real:
+                lines = compared_table(rows, name, known.published)
+        parts.append(f"{title} (`{name}`):\n\n{lines}\n")
+    return "\n".join(parts)
 
 
 def table(pattern, names, figures):
@@ -127,7 +149,11 @@ def main():
     made = [
         (document, marker, table(*rows)) for document, marker, *rows in TABLES
     ]
-    made += [(*place, probing_table()) for place in PROBING]
+    rows = probing_rows()
+    made += [
+        ("README.md", "probing", own_table(rows, SMALL) + "\n"),
+        ("docs/benchmark.md", "probing", probing_tables(rows)),
+    ]
     for document, marker, lines in made:
         path = HERE.parent / document
         begin = f"<!-- {marker}: made by results/tables.py -->\n"

@@ -102,10 +102,10 @@ def dot_charts(task, cells, others, names):
     if not dots:
         return []
     title = f"{task.title}: {unit(measure)} on {split}"
-    note = (
-        "Filled: measured here, with its interval. Open: published. "
-        f"{_direction(measure)}"
-    )
+    note = "Filled: measured here, with its interval. "
+    if any(dot.published is not None for dot in dots):
+        note += "Open: published. "
+    note += _direction(measure)
     return [Chart(title, note, draw_dots(title, dots, unit(measure)))]
 
 

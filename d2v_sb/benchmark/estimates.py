@@ -4,10 +4,11 @@ Authors
  * The d2v_sb developers 2026
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from d2v_sb.benchmark.intervals import Interval, of_folds, of_seeds
+from d2v_sb.benchmark.intervals import Interval, of_folds, of_measure, of_seeds
 
 
 @dataclass(frozen=True)
@@ -59,34 +60,29 @@ def estimate(measured, expected):
     """
     if not measured:
         return None
-    by_seed = {}
-    for (seed, _), one in measured.items():
-        by_seed.setdefault(seed, []).append(one)
+    by_seed, by_fold = defaultdict(list), defaultdict(list)
+    for (seed, fold), one in measured.items():
+        by_seed[seed].append(one)
+        by_fold[fold].append(one.value)
     values = {s: mean(m.value for m in ms) for s, ms in by_seed.items()}
     num_folds = len({fold for _, fold in expected})
     whole = [values[s] for s, ms in by_seed.items() if len(ms) == num_folds]
     interval = None
     # The mean of some folds is of other speakers than that of all.
     if len(whole) == len(by_seed):
-        own = [_of_folds(measures) for measures in by_seed.values()]
-        interval = of_seeds(list(values.values()), own)
-        if interval is not None:
-            name = next(iter(measured.values())).name
-            interval = _possible(interval, name)
+        if num_folds > 1:
+            interval = of_folds([mean(own) for own in by_fold.values()])
+        else:
+            own = [of_measure(one) for (one,) in by_seed.values()]
+            interval = of_seeds(whole, own)
+    if interval is not None:
+        interval = _possible(interval, next(iter(measured.values())).name)
     return Estimate(
         mean(values.values()),
         stdev(whole) if len(whole) > 1 else None,
         interval,
         len(measured),
         len(expected),
-    )
-
-
-def _of_folds(measures):
-    return of_folds(
-        [one.value for one in measures],
-        [one.low for one in measures],
-        [one.high for one in measures],
     )
 
 

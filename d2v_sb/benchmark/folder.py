@@ -4,24 +4,30 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from d2v_sb.atomic import replacing
 from d2v_sb.benchmark.job import Job
 from d2v_sb.benchmark.result import read_result
-from d2v_sb.benchmark.wer_files import read_wer_files
 from d2v_sb.errors import DataError
+from d2v_sb.free_options import FREE, PLACE_AND_SPEED
+
+
+def _read_wer_files(folder):
+    # Imported here: it takes seconds, and most tables have no such task.
+    from d2v_sb.benchmark.wer_files import read_wer_files
+
+    return read_wer_files(folder)
+
 
 # How a task's script leaves what it found: the folder to a Result, None where
 # there is nothing yet.
-READERS = {"result": read_result, "wer_files": read_wer_files}
-# Options that say where and how fast something is done, and not what.
-FREE = (
-    *("data_folder", "output_folder", "prepared_folder", "cache_folder"),
-    *("device", "cache_gb", "num_workers"),
-)
+READERS = {"result": read_result, "wer_files": _read_wer_files}
 HEADER = "=== begun "  # of a line in the log
 SHOWN = 6  # last lines of a log
 TAIL = 1 << 14  # bytes that hold them
@@ -67,6 +73,20 @@ class JobFolder:
         found = READERS[self.job.task.reader](self.path)
         return None if found is None else self.job.sign(found)
 
+    def is_done(self):
+        """Whether it has its result; not where its folder can not be read, as
+        the job will say when its turn comes.
+
+        Raises
+        ------
+        DataError
+            As of ``result``.
+        """
+        try:
+            return self.result() is not None
+        except OSError:
+            return False
+
     def begin(self):
         """Notes its command."""
         job, task = self.job, self.job.task
@@ -79,6 +99,7 @@ class JobFolder:
             "seed": job.seed,
             "lr": job.lr,
             "fold": job.fold,
+            **self.origin(),
             "options": self._options(),
         }
         with replacing(self.path / "job.json") as beside:
@@ -94,8 +115,30 @@ class JobFolder:
         """
         return read_noted(self.path / "job.json")
 
-    def changes(self):
+    def origin(self):
+        """What a figure is of, besides its options: of the table's column all
+        must be of the same.
+
+        Returns
+        -------
+        dict of str to str
+            The corpus's folder by name, and a hash of the hparams file.
+        """
+        return {
+            "corpus": Path(self.job.data).name,
+            "hparams": _hash(self.job.task.hparams),
+        }
+
+    def changes(self, done):
         """In what its command is another one than that it began with.
+
+        A script that goes on may have more time, or other tests; what is done
+        had what it had.
+
+        Arguments
+        ---------
+        done : bool
+            Whether it has its result.
 
         Returns
         -------
@@ -106,11 +149,12 @@ class JobFolder:
         if noted is None:
             return []
         before, now = noted["options"], self._options()
+        free = PLACE_AND_SPEED if done else FREE
         return [
             f"{key}: {before.get(key, 'not given')} -> "
             f"{now.get(key, 'not given')}"
             for key in {**before, **now}
-            if key not in FREE and before.get(key) != now.get(key)
+            if key not in free and before.get(key) != now.get(key)
         ]
 
     def last_lines(self):
@@ -119,7 +163,7 @@ class JobFolder:
             with open(self.log, "rb") as file:
                 file.seek(max(0, self.log.stat().st_size - TAIL))
                 text = file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
+        except OSError:
             return []
         lines = text.replace("\r", "\n").splitlines()
         for number in reversed(range(len(lines))):
@@ -156,7 +200,7 @@ def read_noted(path):
         noted = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(noted["options"], dict):
             return noted
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError):
         pass
@@ -165,39 +209,21 @@ def read_noted(path):
     )
 
 
-def check_folders(folders):
-    """Refuses jobs that others have begun where they would write.
+def _hash(path):
+    """Of what an hparams file says, less comments, places and speed."""
+    with open(path, encoding="utf-8") as stream:
+        root = YAML(pure=True).compose(stream)
+    told = [
+        (key.value, _told(value))
+        for key, value in getattr(root, "value", [])
+        if key.value not in PLACE_AND_SPEED
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
-    Arguments
-    ---------
-    folders : list of JobFolder
-        Of the jobs that are to run.
 
-    Raises
-    ------
-    DataError
-        With all that are refused.
-    """
-    faults = []
-    for folder in folders:
-        try:
-            folder.result()
-            changes = folder.changes()
-        except DataError as error:
-            faults.append(str(error))
-            continue
-        if changes:
-            faults.append(
-                f"{folder.path} was begun with other options: "
-                f"{'; '.join(changes)}. Give those again, choose another -o, "
-                "or remove the folder to run the job anew"
-            )
-        for key, value in folder.job.arguments(folder.path).items():
-            if "=" in value:  # SpeechBrain's reader would cut it there
-                faults.append(f"--{key} {value}: it must not have a =")
-    if faults:
-        faults = list(dict.fromkeys(faults))
-        shown = faults[:SHOWN]
-        if len(faults) > SHOWN:
-            shown.append(f"... and {len(faults) - SHOWN} more")
-        raise DataError("\n".join(shown))
+def _told(node):
+    if isinstance(node, (list, tuple)):
+        return [_told(one) for one in node]
+    if hasattr(node, "value"):
+        return str(node.tag), _told(node.value)
+    return node

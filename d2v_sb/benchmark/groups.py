@@ -196,16 +196,16 @@ def _expected(table, task, results):
 
 def _encoders(table, task, results):
     """By source. Where the task decides: those of its results, and before
-    there is any, the data2vec of published rows."""
+    there is any, the data2vec of published rows, or one that is not known."""
     if "encoder" in task.takes:
         return list(table.encoders.values())
     found = [one.encoder for one in results]
     found = found or [
         one.encoder
-        for one in references(table.title, task.name)
+        for one in references(table.published, task.name)
         if "data2vec" in one.encoder
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) or [""]
 
 
 def _modes(table, task, results):

@@ -13,9 +13,12 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 LEVEL = 0.95
-FEWEST = 3  # seeds; with two, Student's t is 12.7 and the interval says nothing
+# Seeds or folds; of two Student's t is 12.7 and the interval says nothing.
+FEWEST = 3
+# Drawing two speakers again and again finds hardly more than both.
+FEWEST_SPEAKERS = 5
 SPEAKERS = "over speakers"
-FOLDS = "over speakers, folds put together"
+FOLDS = "over folds"
 ONE_SEED = "over speakers, of a single seed, the widest"
 SEEDS = "over seeds"
 BOTH = "over speakers and seeds"
@@ -29,37 +32,63 @@ class Interval(NamedTuple):
     over: str
 
 
-def of_folds(values, lows, highs):
-    """Of the mean over folds that share no test speaker.
-
-    Their errors are then independent, so distances to the limits add up as
-    squares (Zou and Donner, 2008, with weights 1 / number of folds).
+def of_measure(measure):
+    """A result's own, over the speakers of its test set.
 
     Arguments
     ---------
-    values : list of float
-        By fold.
-    lows, highs : list of float or None
-        Limits by fold.
+    measure : Measure
+        Of ``d2v_sb.benchmark.result``.
 
     Returns
     -------
     Interval or None
-        None where a fold has none.
+        None where it has none, or is known to be of fewer than
+        ``FEWEST_SPEAKERS``.
 
     Example
     -------
-    >>> of_folds([10.0, 20.0], [7.0, 16.0], [13.0, 24.0])
-    Interval(low=12.5, high=17.5, over='over speakers, folds put together')
+    >>> from d2v_sb.benchmark.result import Measure
+    >>> of_measure(Measure("test", "WER", 9.0, 8.0, 11.0, 130, 20))
+    Interval(low=8.0, high=11.0, over='over speakers')
+    >>> of_measure(Measure("test", "WER", 9.0, 8.0, 11.0, 130, 2))
     """
-    if None in [*lows, *highs]:
+    if None in (measure.low, measure.high):
         return None
-    if len(values) == 1:
-        return Interval(lows[0], highs[0], SPEAKERS)
-    below = math.dist(values, lows) / len(values)
-    above = math.dist(values, highs) / len(values)
-    middle = mean(values)
-    return Interval(middle - below, middle + above, FOLDS)
+    if measure.speakers is not None and measure.speakers < FEWEST_SPEAKERS:
+        return None
+    return Interval(measure.low, measure.high, SPEAKERS)
+
+
+def of_folds(values):
+    """Of the mean over folds, which share no test speaker: Student's t.
+
+    A fold is often of two speakers or of one, so its own interval says next to
+    nothing. What folds differ by is all that another laboratory's figure could:
+    speakers, and the training. As the trainings share most of their speakers,
+    the interval is still somewhat narrow.
+
+    Arguments
+    ---------
+    values : list of float
+        By fold; where there are several seeds, each the mean over them.
+
+    Returns
+    -------
+    Interval or None
+        None with fewer than ``FEWEST``.
+
+    Example
+    -------
+    >>> low, high, over = of_folds([60.0, 65.0, 70.0])
+    >>> f"{low:.1f} {high:.1f} {over}"
+    '52.6 77.4 over folds'
+    >>> of_folds([60.0, 65.0])
+    """
+    if len(values) < FEWEST:
+        return None
+    reach = _reach(values)
+    return Interval(mean(values) - reach, mean(values) + reach, FOLDS)
 
 
 def of_seeds(values, own):
@@ -69,8 +98,8 @@ def of_seeds(values, own):
     training. Seeds fail on the same speakers, so the part of the speakers does
     not shrink with their number: it is taken whole, from the seed where it is
     widest. Both parts are independent and add up as squares. With fewer seeds
-    the part of the training is not known, and the widest of their own
-    intervals is given as what it is, that of a single seed.
+    the part of the training is not known: the widest distances from a seed's
+    figure to its limits are put around the mean, said to be of a single seed.
 
     Arguments
     ---------
@@ -93,24 +122,28 @@ def of_seeds(values, own):
     '6.1 13.9 over speakers and seeds'
     """
     known = [(v, i) for v, i in zip(values, own, strict=True) if i is not None]
+    below = max((value - interval.low for value, interval in known), default=0)
+    above = max((interval.high - value for value, interval in known), default=0)
+    middle = mean(values)
     if len(values) < FEWEST:
         if not known:
             return None
-        _, widest = max(known, key=lambda one: one[1].high - one[1].low)
-        return widest if len(values) == 1 else widest._replace(over=ONE_SEED)
-    # Imported here: it takes a second, and most tables have a seed or two.
-    from scipy.stats import t
-
-    of_training = t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stdev(values)
-    of_training = float(of_training) / math.sqrt(len(values))
-    below = above = 0.0
-    complete = len(known) == len(values)
-    if complete:
-        below = max(value - interval.low for value, interval in known)
-        above = max(interval.high - value for value, interval in known)
-    middle = mean(values)
+        over = SPEAKERS if len(values) == 1 else ONE_SEED
+        return Interval(middle - below, middle + above, over)
+    of_training, over = _reach(values), BOTH
+    if len(known) < len(values):
+        below, above, over = 0.0, 0.0, SEEDS
     return Interval(
         middle - math.hypot(of_training, below),
         middle + math.hypot(of_training, above),
-        BOTH if complete else SEEDS,
+        over,
     )
+
+
+def _reach(values):
+    """Half of the interval of a mean by Student's t."""
+    # Imported here: it takes a second, and many tables have a seed or two.
+    from scipy.stats import t
+
+    quantile = float(t.ppf(0.5 + LEVEL / 2, len(values) - 1))
+    return quantile * stdev(values) / math.sqrt(len(values))

@@ -4,12 +4,13 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import io
 import re
 import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 # What a job may give its script beside the folders, in this order.
 ARGUMENTS = ("encoder", "mode", "seed")
@@ -138,10 +139,11 @@ class Job:
             "mode": self.mode,
             "seed": self.seed,
             "lr": self.lr,
-            "fold": self.fold,
         }
         known = {k: v for k, v in known.items() if v is not None}
-        return replace(result, task=self.task.name, head=self.head, **known)
+        # A script may name a fold of its own where the table has none.
+        known |= {"task": self.task.name, "head": self.head, "fold": self.fold}
+        return replace(result, **known)
 
     def _parts(self):
         parts = [self.encoder, self.mode, self.seed]
@@ -172,11 +174,12 @@ def as_yaml(value):
     >>> as_yaml("asr"), as_yaml("no"), as_yaml(1e-5), as_yaml({"a": [1, None]})
     ('asr', "'no'", '1.0e-05', '{a: [1, null]}')
     """
-    line = yaml.safe_dump(
-        value,
-        default_flow_style=True,
-        allow_unicode=True,
-        sort_keys=False,
-        width=float("inf"),
-    )
-    return line.removesuffix("...\n").strip()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 1)  # SpeechBrain's: there "no" must be in quotes
+    yaml.default_flow_style = yaml.allow_unicode = True
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = sys.maxsize
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    text = stream.getvalue().removeprefix("%YAML 1.1\n---")
+    return text.removesuffix("...\n").strip()

@@ -12,6 +12,7 @@ from d2v_sb.benchmark.process import Running
 from d2v_sb.errors import UserError
 
 PATIENCE = 10.0  # seconds from asking a process to end to ending it
+TORCHRUN = 30.0  # seconds that torchrun itself waits for its workers
 
 
 class Local:
@@ -26,6 +27,13 @@ class Local:
         empty for the environment's own.
     num_processes : int
         Of each job; more than one are started by torchrun, with a GPU each.
+
+    Attributes
+    ----------
+    slots : int
+        How many jobs may be at work.
+    idle : list of str
+        Of `gpus`, those that no job gets.
 
     Raises
     ------
@@ -48,10 +56,12 @@ class Local:
             )
         each = num_processes
         starts = range(0, len(gpus) - each + 1, each) if gpus else ()
-        self._shares = [",".join(gpus[i : i + each]) for i in starts]
+        self._shares = [tuple(gpus[i : i + each]) for i in starts]
         self._taken = Counter(dict.fromkeys(self._shares, 0))
         self.slots = num_jobs or len(self._shares) or 1
         self.num_processes = num_processes
+        dealt = [name for share in self._shares[: self.slots] for name in share]
+        self.idle = [name for name in gpus if name not in dealt]
 
     def start(self, folder):
         """Starts a job.
@@ -65,13 +75,19 @@ class Local:
         -------
         Running
         """
-        gpus = min(self._shares, key=self._taken.__getitem__, default=None)
-        self._taken[gpus] += 1
+        share = min(self._shares, key=self._taken.__getitem__, default=())
+        self._taken[share] += 1
         command = folder.job.command(folder.path, self.num_processes)
-        return Running(folder, command, gpus, self._release)
+        gpus = ",".join(share) or None
+        try:
+            return Running(folder, command, gpus, lambda: self._release(share))
+        except BaseException:
+            self._release(share)
+            raise
 
     def stop(self, running):
-        """Ends processes: asks them, and after ``PATIENCE`` does not.
+        """Ends processes: asks them, and after ``PATIENCE`` does not. That of
+        torchrun comes before.
 
         Arguments
         ---------
@@ -86,7 +102,8 @@ class Local:
         try:
             for each in running:
                 each.signal(signal.SIGTERM)
-            until = time.monotonic() + PATIENCE
+            more = TORCHRUN if self.num_processes > 1 else 0.0
+            until = time.monotonic() + PATIENCE + more
             while time.monotonic() < until:
                 if all(each.poll() is not None for each in running):
                     break
@@ -106,5 +123,5 @@ class Local:
         """What is to be known of a job that was started."""
         return running.said()
 
-    def _release(self, gpus):
-        self._taken[gpus] -= 1
+    def _release(self, share):
+        self._taken[share] -= 1

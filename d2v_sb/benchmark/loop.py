@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from d2v_sb.benchmark.folder import JobFolder
+from d2v_sb.benchmark.process import Ended
 from d2v_sb.benchmark.times import in_words
-from d2v_sb.errors import DataError
+from d2v_sb.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Loop:
         self.running = []
         self.failed = []
         self.launcher, self.times, self.say = launcher, times, say
-        # Whose features are kept already.
+        # Of whom the states are kept already.
         self._heard = {_heard_by(folder.job) for folder in done}
         self._total = len(waiting) + len(done)
         self._begun = self._ended = len(done)
@@ -65,9 +66,7 @@ class Loop:
                 while self.waiting and len(self.running) < self.launcher.slots:
                     self._begin(self._next())
                 for work in list(self.running):
-                    ended = self.launcher.look(work.handle)
-                    if ended is not None:
-                        self._end(work, ended)
+                    self._look(work)
                 if self.running:
                     time.sleep(self.launcher.pause)
         except BaseException:
@@ -76,42 +75,68 @@ class Loop:
         return self.failed
 
     def _next(self):
-        """The first that would not do what one at work does already: hear a
-        corpus with an encoder for the first time. Else the first."""
-        hearing = {_heard_by(work.folder.job) for work in self.running}
-        hearing -= self._heard
+        """The first that would not wait for one at work: that which encodes,
+        whatever corpus, keeps others from the states of its encoder and mode.
+        Else the first."""
+        jobs = [work.folder.job for work in self.running]
+        filling = {
+            (job.encoder, job.mode)
+            for job in jobs
+            if _heard_by(job) not in self._heard
+        }
         for folder in self.waiting:
-            if _heard_by(folder.job) not in hearing:
+            job = folder.job
+            if _heard_by(job) in self._heard:
+                return folder
+            if (job.encoder, job.mode) not in filling:
                 return folder
         return self.waiting[0]
 
     def _begin(self, folder):
         self.waiting.remove(folder)
-        handle = self.launcher.start(folder)
-        self.running.append(AtWork(folder, handle, time.monotonic()))
         self._begun += 1
+        begin = time.monotonic()
+        try:
+            handle = self.launcher.start(folder)
+        except (UserError, OSError) as error:
+            self._ended += 1
+            self._fail(folder, str(error), 0.0)
+            return
+        self.running.append(AtWork(folder, handle, begin))
         said = self.launcher.said(handle)
         said = f" ({said})" if said else ""
         self._tell(self._begun, f"begins: {folder.job.title}{said}")
 
-    def _end(self, work, ended):
+    def _look(self, work):
+        try:
+            ended = self.launcher.look(work.handle)
+            if ended is None:
+                return
+            result = work.folder.result()
+        except (UserError, OSError) as error:
+            seconds = time.monotonic() - work.begin
+            result, ended = None, Ended(seconds, str(error))
         folder, seconds = work.folder, ended.seconds
         self.running.remove(work)
         self._ended += 1
-        try:
-            result = folder.result()
-            how = ended.how or "ended without a result"
-        except DataError as error:
-            result, how = None, str(error)
-        state = "failed" if result is None else "done"
-        self.times.add(folder.job, state, seconds)
         if result is None:
-            self.failed.append((folder, how))
-        else:
-            self._heard.add(_heard_by(folder.job))
-            how = main_figure(folder.job, result)
-        text = f"{state}: {folder.job.title}: {how}, {in_words(seconds)}"
-        self._tell(self._ended, text + self._left())
+            self._fail(folder, ended.how or "ended without a result", seconds)
+            return
+        self._heard.add(_heard_by(folder.job))
+        self._note(folder, "done", seconds)
+        self._tell_end("done", folder, main_figure(folder.job, result), seconds)
+
+    def _fail(self, folder, how, seconds):
+        self.failed.append((folder, how))
+        self._note(folder, "failed", seconds)
+        self._tell_end("failed", folder, how, seconds)
+
+    def _note(self, folder, state, seconds):
+        """Durations are for estimates alone: no run ends for want of them."""
+        try:
+            self.times.add(folder.job, state, seconds)
+        except (UserError, OSError) as error:
+            self.say(f"warning: {error}")
 
     def _stop(self):
         said = self.launcher.stop([work.handle for work in self.running])
@@ -120,7 +145,7 @@ class Loop:
         for work in self.running:
             ended = self.launcher.look(work.handle)
             if ended is not None:  # else it stays in a queue
-                self.times.add(work.folder.job, "stopped", ended.seconds)
+                self._note(work.folder, "stopped", ended.seconds)
 
     def _left(self):
         now = time.monotonic()
@@ -129,6 +154,10 @@ class Loop:
         num = len(waiting) + len(running)
         left = self.times.left(waiting, running, min(self.launcher.slots, num))
         return "" if left is None else f"; about {in_words(left)} left"
+
+    def _tell_end(self, state, folder, how, seconds):
+        text = f"{state}: {folder.job.title}: {how}, {in_words(seconds)}"
+        self._tell(self._ended, text + self._left())
 
     def _tell(self, number, text):
         self.say(f"[{number} of {self._total}] {text}")
@@ -184,5 +213,6 @@ def sigterm_as_ctrl_c():
 
 
 def _heard_by(job):
-    """The first job of an encoder and a corpus fills the cache of others."""
-    return job.task.name, job.encoder
+    """The first job of a task, an encoder and a mode fills the cache of
+    others."""
+    return job.task.name, job.encoder, job.mode

@@ -14,7 +14,7 @@ from d2v_sb.benchmark.groups import Group
 from d2v_sb.benchmark.published import references
 from d2v_sb.benchmark.rows import read_results
 from d2v_sb.benchmark.summary import BEST, cells_of
-from d2v_sb.benchmark.texts import encoder_name, label, ours, theirs, unit
+from d2v_sb.benchmark.texts import label, ours, theirs, unit
 
 LITERATURE = "published"
 NONE = "–"
@@ -29,7 +29,7 @@ def own_table(rows, benchmark):
         Of a CSV, see ``d2v_sb.benchmark.rows``; those of other benchmarks are
         passed over.
     benchmark : str
-        As the column of that name has it.
+        As the column of that name has it: the name of the table's file.
 
     Returns
     -------
@@ -44,11 +44,13 @@ def own_table(rows, benchmark):
 
     Example
     -------
+    >>> from types import SimpleNamespace as Some
     >>> from d2v_sb.benchmark.result import Measure, Result
     >>> from d2v_sb.benchmark.rows import result_rows
+    >>> mine = Some(name="mine", title="Mine", encoders={})
     >>> dev, test = Measure("dev", "WER", 9.0), Measure("test", "WER", 9.5)
     >>> result = Result("asr", "linear", "tiny", "clean", 1, dev, [test])
-    >>> print(own_table(result_rows([result], "Mine"), "Mine"))
+    >>> print(own_table(result_rows([result], mine), "mine"))
     | encoder | mode | asr, linear: WER %, test |
     |---|---|---|
     | tiny | clean | 9.50 |
@@ -56,7 +58,7 @@ def own_table(rows, benchmark):
     return _table(_figures(rows, benchmark))
 
 
-def compared_table(rows, benchmark):
+def compared_table(rows, benchmark, source):
     """What was measured here, and below it what was published.
 
     Arguments
@@ -64,6 +66,8 @@ def compared_table(rows, benchmark):
     rows, benchmark
         As of ``own_table``; all on the corpora that the published figures are
         of.
+    source : str
+        Whose published figures, one of ``d2v_sb.benchmark.published``.
 
     Returns
     -------
@@ -79,20 +83,20 @@ def compared_table(rows, benchmark):
     columns = dict.fromkeys(column for _, column in figures)
     for column in columns:
         _, task, head, measure, split = column
-        for one in references(benchmark, task, head, split, measure):
+        for one in references(source, task, head, split, measure):
             figures.setdefault(((one.name, LITERATURE), column), theirs(one))
     return _table(figures)
 
 
-def published_table(benchmark, split=None):
+def published_table(benchmark, source=""):
     """The published figures of a benchmark.
 
     Arguments
     ---------
     benchmark : str
         One of ``d2v_sb.benchmark.published``.
-    split : str, optional
-        Those of this split alone, such as ``test-other_lm``.
+    source : str
+        A part of its name: figures of other sources are left out.
 
     Returns
     -------
@@ -107,7 +111,9 @@ def published_table(benchmark, split=None):
     | data2vec Base | emotion2vec, table 2: weighted accuracy, ...
     """
     figures = {}
-    for one in references(benchmark, split=split):
+    for one in references(benchmark):
+        if source not in one.source:
+            continue
         column = ("", one.task, one.head, one.measure, one.split)
         figures[(one.name, one.source), column] = theirs(one)
     return _table(figures, "source")
@@ -119,9 +125,9 @@ def _figures(rows, benchmark):
     figures = {}
     for (_, corpus), results in read_results(rows).items():
         for group in _groups(results):
-            for cell in cells_of(group, benchmark):
+            for cell in cells_of(group):
                 column = (corpus, cell.task, cell.head, *group.measure)
-                row = encoder_name(cell.encoder, {}), cell.mode
+                row = cell.encoder, cell.mode
                 text = ours(cell)
                 if cell.chosen == BEST:
                     text += f", lr {cell.lr:g}"

@@ -54,7 +54,7 @@ def write_page(table, results, folder):
         If a file can not be written.
     """
     folder = Path(folder)
-    rows = result_rows(results, table.title)
+    rows = result_rows(results, table)
     write_rows(folder / ROWS, rows, COLUMNS)
     page = _render(_content(table, results, rows, folder))
     with replacing(folder / PAGE) as beside:
@@ -74,17 +74,18 @@ def _content(table, results, rows, folder):
             for group in groups
         }
     )
-    cells = {id(group): cells_of(group, table.title) for group in groups}
+    cells = {id(group): cells_of(group, table.published) for group in groups}
     every = [cell for group in groups for cell in cells[id(group)]]
-    columns, boxes = overview(table.tasks, every, names)
+    columns, boxes = overview(table.tasks, every, names, table.published)
     sections = []
     for task in table.tasks:
         own = [group for group in groups if group.task == task.name]
         of_task = [cell for group in own for cell in cells[id(group)]]
-        sections.append(section(task, own, of_task, names, table.title))
+        sections.append(section(task, own, of_task, names, table.published))
     return {
         "title": table.title,
         "about": table.about,
+        "published": table.published,
         "tiles": _tiles(table, groups, results),
         "notes": _notes(table, results),
         "columns": columns,
@@ -148,7 +149,7 @@ def _reason(table, task, group, folder):
         parts.append(group.mode)
     place = folder.joinpath(*map(safe_name, parts))
     if any(place.rglob("job.json")):
-        return "begun, not ended: see log.txt in its folder"
+        return "begun, not ended: see output.txt in its folder"
     if not Path(table.data[task.data]).is_dir():
         return f"no folder of the corpus: --data {task.data}=FOLDER"
     return "not begun"

@@ -73,7 +73,9 @@ def draw_dots(name, dots, axis_label):
     def paint(axis):
         for place, dot in enumerate(dots):
             _paint_dot(axis, place, dot)
-        axis.set_yticks(range(len(dots)), [plain_text(dot.label) for dot in dots])
+        axis.set_yticks(
+            range(len(dots)), [plain_text(dot.label) for dot in dots]
+        )
         axis.set_ylim(len(dots) - 0.4, -0.6)
         axis.set_xlabel(axis_label)
         bare_axis(axis)

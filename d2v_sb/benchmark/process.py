@@ -13,6 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from d2v_sb.atomic import explain_refusals
 from d2v_sb.benchmark.folder import HEADER
@@ -70,15 +71,23 @@ class Running:
         return self._ended
 
     def signal(self, number):
-        """Sends a signal to all that is left of the group; what an earlier
-        run left is no longer waited for."""
+        """Sends a signal to all that is left of the group, SIGKILL to what is
+        below it too; what an earlier run left is no longer waited for."""
         if self._ended is not None:
             return
         if self._process is None:
             self._end("was left at work")
             return
+        below = []
+        if number == signal.SIGKILL and self._process.returncode is None:
+            # torchrun's workers have sessions of their own. Once their parent
+            # is gone nothing tells whose they are.
+            below = descendants(self._process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
     def wait(self):
         """Waits a moment for what a signal ended."""
@@ -99,7 +108,7 @@ class Running:
 
     def _end(self, how):
         self._ended = Ended(time.monotonic() - self._begin, how)
-        self._release(self._gpus)
+        self._release()
 
 
 def start_process(folder, command, log, gpus=None):
@@ -164,6 +173,42 @@ def locked_log(folder, how):
         except BlockingIOError:
             log = None
         yield log
+
+
+def descendants(pid):
+    """Processes that a process started, and those that these did.
+
+    Arguments
+    ---------
+    pid : int
+        Of the process.
+
+    Returns
+    -------
+    list of int
+        Empty where there is no ``/proc``.
+
+    Example
+    -------
+    >>> idle = subprocess.Popen(["sleep", "9"], start_new_session=True)
+    >>> idle.pid in descendants(os.getpid())
+    True
+    >>> idle.kill()
+    >>> idle.wait()
+    -9
+    """
+    children = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # A name in parentheses comes before, with whatever in it.
+            parent = path.read_text("utf-8", "replace").rpartition(")")[2]
+            children.setdefault(int(parent.split()[1]), []).append(
+                int(path.parent.name)
+            )
+    found = list(children.get(pid, []))
+    for one in found:  # grows
+        found += children.get(one, [])
+    return found
 
 
 def how_it_ended(code):

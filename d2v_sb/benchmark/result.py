@@ -33,6 +33,8 @@ class Measure:
         Its 95 % interval by bootstrap over speakers.
     count : int
         Utterances or trials.
+    speakers : int, optional
+        Who said them; None where it is not known.
     """
 
     split: str
@@ -41,6 +43,13 @@ class Measure:
     low: float | None = None
     high: float | None = None
     count: int = 0
+    speakers: int | None = None
+
+    def __str__(self):
+        text = f"{self.split}: {self.name} {self.value:.2f}"
+        if self.low is not None:
+            text += f" (95 % from {self.low:.2f} to {self.high:.2f})"
+        return text
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ Authors
  * The d2v_sb developers 2026
 """
 
-from pathlib import Path
+import re
 
 from d2v_sb.benchmark.result import Measure, Result
+from d2v_sb.benchmark.table_file import ROOT
+from d2v_sb.benchmark.texts import encoder_name
 from d2v_sb.errors import DataError
 from d2v_sb.reporting.discretion import Discretion
 from d2v_sb.reporting.options import Options
@@ -14,26 +16,31 @@ from d2v_sb.reporting.options import Options
 ABOUT = ("date", "commit", "hardware", "versions", "command")
 KEY = ("task", "head", "encoder", "mode", "fold", "seed", "lr")
 COLUMNS = (
-    *("date", "commit", "benchmark", "corpus", *KEY),
-    *("split", "measure", "value", "low", "high", "count"),
+    *("date", "commit", "benchmark", "title", "corpus", *KEY, "source"),
+    *("split", "measure", "value", "low", "high", "count", "speakers"),
     *("dev_measure", "dev", "seconds_encoding", "seconds_training"),
     *("hardware", "versions", "command"),
 )
 LIMITS = ("low", "high")
+# Where a clone lies, before what it holds.
+CLONE = re.compile(r"(?<!\S)/(?:[^\s'\"]*/)?(?=(?:recipes|hparams)/)")
 SMALL = ("minDCF",)  # measures of about 1, not of about 100
 
 
-def result_rows(results, benchmark=""):
+def result_rows(results, table):
     """Rows for ``results/probing.csv``.
 
-    They hold no folder of the machine: of a path there is the last part.
+    They hold no folder of the machine: of a path there is what follows the
+    repository's root or the current folder, so that commands can be run from
+    there, else the last part. Encoders go by their names in the table, as
+    sources may end alike.
 
     Arguments
     ---------
     results : list of Result
         Any.
-    benchmark : str
-        What they are of.
+    table : Table
+        Of whose jobs they are.
 
     Returns
     -------
@@ -42,27 +49,31 @@ def result_rows(results, benchmark=""):
 
     Example
     -------
+    >>> from types import SimpleNamespace as Some
+    >>> table = Some(name="a", title="A", encoders={"mine": "/home/me/my.pt"})
     >>> dev = Measure("dev", "WER", 9.0)
     >>> result = Result(
     ...     "asr", "linear", "/home/me/my.pt", "clean", 1, dev, [dev]
     ... )
-    >>> row = result_rows([result], "SUPERB")[0]
-    >>> row["encoder"], row["value"], row["low"]
-    ('my.pt', '9.00', '')
+    >>> row = result_rows([result], table)[0]
+    >>> row["encoder"], row["source"], row["value"], row["low"]
+    ('mine', 'my.pt', '9.00', '')
     """
-    discretion = Discretion(Path.cwd(), Options())
+    discretion = Discretion(ROOT, Options())
+
+    def shown(text):
+        return discretion.value(CLONE.sub("", text))
+
     return [
-        {
-            name: discretion.value(text)
-            for name, text in _row(one, measure, benchmark).items()
-        }
+        {name: shown(text) for name, text in _row(one, measure, table).items()}
         for one in results
         for measure in one.measures
     ]
 
 
 def read_results(rows):
-    """The results that rows were made of, by benchmark and corpus.
+    """The results that rows were made of, by benchmark and corpus, encoders by
+    their names.
 
     Arguments
     ---------
@@ -82,10 +93,12 @@ def read_results(rows):
 
     Example
     -------
+    >>> from types import SimpleNamespace as Some
+    >>> table = Some(name="mine", title="Mine", encoders={})
     >>> dev = Measure("dev", "WER", 9.0)
     >>> result = Result("asr", "linear", "tiny", "clean", 1, dev, [dev])
-    >>> found = read_results(result_rows([result], "SUPERB"))
-    >>> found["SUPERB", ""][0].measures == [dev]
+    >>> found = read_results(result_rows([result], table))
+    >>> found["mine", ""][0].measures == [dev]
     True
     """
     measures, firsts, faults = {}, {}, []
@@ -109,13 +122,16 @@ def read_results(rows):
     return found
 
 
-def _row(result, measure, benchmark):
+def _row(result, measure, table):
     about, seconds = result.about, result.seconds
     row = {
-        "benchmark": benchmark,
+        "benchmark": table.name,
+        "title": table.title,
         "corpus": about.get("corpus", ""),
         **{name: about.get(name, "") for name in ABOUT},
         **{name: _text(getattr(result, name)) for name in KEY},
+        "encoder": encoder_name(result.encoder, table.encoders),
+        "source": result.encoder,
         "lr": "" if result.lr is None else f"{result.lr:g}",
         "split": measure.split,
         "measure": measure.name,
@@ -124,6 +140,7 @@ def _row(result, measure, benchmark):
             for name in ("value", *LIMITS)
         },
         "count": str(measure.count),
+        "speakers": _text(measure.speakers),
         "dev_measure": result.dev.name,
         "dev": _figure(result.dev.value, result.dev.name),
         **{
@@ -153,6 +170,7 @@ def _measure(row):
         low,
         high,
         int(row["count"]),
+        int(row["speakers"]) if row["speakers"] else None,
     )
 
 

@@ -7,11 +7,13 @@ Authors
 from dataclasses import dataclass
 from pathlib import Path
 
-from d2v_sb.benchmark.folder import JobFolder, check_folders
+from d2v_sb.benchmark.folder import JobFolder
 from d2v_sb.benchmark.job import Job
 from d2v_sb.benchmark.loop import Loop, sigterm_as_ctrl_c
+from d2v_sb.benchmark.refusals import check_folders
 from d2v_sb.benchmark.times import Times
 from d2v_sb.bulk.lock import only_run
+from d2v_sb.errors import UserError
 
 TIMES = "jobs.jsonl"
 
@@ -60,7 +62,8 @@ def run_jobs(jobs, folder, launcher, say=print):
     Raises
     ------
     DataError
-        If a job was begun with other options; none is run then.
+        If a job was begun with other options, or on another corpus; none is
+        run then.
     UserError
         If another run is at work in the folder.
     KeyboardInterrupt
@@ -72,13 +75,12 @@ def run_jobs(jobs, folder, launcher, say=print):
     runnable = [job for job in jobs if job.name not in left_out]
     folders = job_folders(runnable, folder)
     with only_run(folder / TIMES):
-        check_folders(folders)
+        check_folders(folders, folder)
         done, waiting = [], []
         for each in folders:
-            (waiting if each.result() is None else done).append(each)
+            (done if each.is_done() else waiting).append(each)
         for each in done:
-            if each.noted() is None:  # what others put there is shown too
-                each.begin()
+            _show_too(each, say)
         say(f"jobs: {len(folders)}, done: {len(done)}")
         loop = Loop(waiting, done, launcher, Times(folder / TIMES), say)
         with sigterm_as_ctrl_c():
@@ -124,3 +126,12 @@ def without_corpus(jobs):
             reason = f"no folder {job.data} (--data {job.task.data}=FOLDER)"
             missing.setdefault(reason, []).append(job)
     return missing
+
+
+def _show_too(folder, say):
+    """Notes what others put there, or it would not be on the page."""
+    try:
+        if folder.noted() is None:
+            folder.begin()
+    except (UserError, OSError) as error:
+        say(f"warning: {folder.job.title} will not be on the page: {error}")

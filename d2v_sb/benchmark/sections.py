@@ -48,7 +48,7 @@ class Section(NamedTuple):
     table: Table
 
 
-def overview(tasks, cells, names):
+def overview(tasks, cells, names, benchmark):
     """The table of all figures: tasks and heads by encoders and modes.
 
     Arguments
@@ -59,6 +59,8 @@ def overview(tasks, cells, names):
         Of its summary.
     names : Names
         Of encoders.
+    benchmark : str or None
+        Whose published figures stand beside.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def overview(tasks, cells, names):
         columns[column] = label(column[0], modes[cell.mode])
         name = label(titles[cell.task], cell.head, cell.chosen)
         row = f"{name}: {unit(cell.measure)}"
-        rows.setdefault(row, {})[column] = _box(cell)
+        rows.setdefault(row, {})[column] = _box(cell, benchmark)
     return list(columns.values()), [
         (name, [boxes.get(column) for column in columns])
         for name, boxes in rows.items()
@@ -95,8 +97,8 @@ def section(task, groups, cells, names, benchmark):
         Of these groups.
     names : Names
         Of encoders.
-    benchmark : str
-        Title of the table.
+    benchmark : str or None
+        Whose published figures stand beside.
 
     Returns
     -------
@@ -114,13 +116,16 @@ def section(task, groups, cells, names, benchmark):
     others = _others(task, cells, benchmark)
     charts = dot_charts(task, cells, others, names)
     charts += sweep_charts(task, groups, names)
-    return Section(task.title, lead, charts, _table(task, cells, others, names))
+    table = _table(task, cells, others, names, benchmark)
+    return Section(task.title, lead, charts, table)
 
 
-def _box(cell):
+def _box(cell, benchmark):
     text = NOT_RUN
     if cell.estimate is not None:
         text = with_interval(cell.estimate, cell.measure)
+    if benchmark is None:
+        return Box(text, cell.gaps, "", "")
     published = theirs(cell.reference)
     if cell.reference is not None:
         published = f"published {published}"
@@ -140,8 +145,10 @@ def _others(task, cells, benchmark):
     return [one for one in dict.fromkeys(found) if one not in beside]
 
 
-def _table(task, cells, others, names):
+def _table(task, cells, others, names, benchmark):
     modes = mode_names(cells)
+    columns = ["", "here", "published", "difference"]
+    columns += ["deviation over seeds", "learning rate"]
     rows = [
         [
             label(
@@ -159,8 +166,9 @@ def _table(task, cells, others, names):
         [other_name(task, one, cells), NONE, theirs(one), *[NONE] * 3]
         for one in others
     ]
-    columns = ["", "here", "published", "difference"]
-    columns += ["deviation over seeds", "learning rate"]
+    if benchmark is None:
+        del columns[2:4]
+        rows = [[*row[:2], *row[4:]] for row in rows]
     return Table("", _note(cells, others), *without_empty(columns, rows))
 
 

@@ -90,6 +90,14 @@ class Selection:
                     f"--encoder {name}={source}: the name is that of {other}; "
                     "choose another"
                 )
+        names = {source: name for name, source in table.encoders.items()}
+        for name, source in own.items():
+            other = names.setdefault(source, name)
+            if other != name:
+                faults.append(
+                    f"--encoder {name}={source}: that is {other}: give "
+                    f"--encoder {other}"
+                )
         for key in self.options:
             having = [task.name for task in tasks if key in task.reserved]
             if having:

@@ -104,19 +104,19 @@ def summarise(table, results):
     return [
         cell
         for group in groups_of(table, results)
-        for cell in cells_of(group, table.title)
+        for cell in cells_of(group, table.published)
     ]
 
 
-def cells_of(group, benchmark):
+def cells_of(group, benchmark=None):
     """The cells of a group: one, or that of the default rate and the best.
 
     Arguments
     ---------
     group : Group
         Of ``d2v_sb.benchmark.groups``.
-    benchmark : str
-        Whose published figures stand beside: its name, or a title with it.
+    benchmark : str, optional
+        Whose published figures stand beside.
 
     Returns
     -------

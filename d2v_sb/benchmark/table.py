@@ -91,6 +91,9 @@ class Table:
         Folders of corpora, by name.
     tasks : list of Task
         In the order of the columns.
+    published : str, optional
+        Whose published figures stand beside, one of
+        ``published.look_up.BENCHMARKS``.
     """
 
     path: Path
@@ -101,6 +104,12 @@ class Table:
     seeds: list[int]
     data: dict[str, str]
     tasks: list[Task]
+    published: str | None = None
+
+    @property
+    def name(self):
+        """What its rows go by; the title may be reworded."""
+        return self.path.stem
 
     def jobs(self, selection=Selection()):
         """The jobs, in the order of the table.

@@ -19,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from d2v_sb.benchmark.folder import READERS
 from d2v_sb.benchmark.job import ARGUMENTS, MODES, safe_name
+from d2v_sb.benchmark.published.look_up import BENCHMARKS
 from d2v_sb.benchmark.result import ERRORS
 from d2v_sb.benchmark.schema import (
     Part,
@@ -38,7 +39,10 @@ from d2v_sb.errors import DataError, UserError
 ROOT = Path(__file__).resolve().parents[2]  # of the repository, in a clone
 TABLES = "hparams/benchmarks"
 MEASURES = (*ERRORS, "accuracy")
-KEYS = ("title", "about", "script", "encoders", "modes", "seeds", "data")
+KEYS = (
+    *("title", "about", "published", "script"),
+    *("encoders", "modes", "seeds", "data"),
+)
 TASK_KEYS = (
     *("title", "script", "hparams", "data", "options", "measure", "heads"),
     *("folds", "lrs", "default_lr", "takes", "reader"),
@@ -127,6 +131,7 @@ def read_table(path):
             )
             for k, v in tasks.items()
         ],
+        published=part.get("published", one_of(BENCHMARKS), None),
     )
     _check_together(table, part)
     if faults:
@@ -183,6 +188,7 @@ def _check_together(table, part):
         if names and not getattr(table, key):
             part.fault(f"no {key}, which are given to {', '.join(names)}")
     _check_names(table.encoders, "encoders", part)
+    _check_sources(table.encoders, part)
     _check_names([task.name for task in table.tasks], "tasks", part)
     for task in table.tasks:
         where = f"task {task.name}"
@@ -213,6 +219,19 @@ def _check_names(names, what, part):
             part.fault(
                 f"{what}: {' and '.join(map(repr, same))} would share the "
                 f"folder {folder}: rename one"
+            )
+
+
+def _check_sources(encoders, part):
+    """Notes names of one encoder: its runs would count for both."""
+    by_source = defaultdict(list)
+    for name, source in encoders.items():
+        by_source[source].append(name)
+    for source, same in by_source.items():
+        if len(same) > 1:
+            part.fault(
+                f"encoders: {' and '.join(map(repr, same))} are both "
+                f"{source}: leave one out"
             )
 
 

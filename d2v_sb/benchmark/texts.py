@@ -7,6 +7,7 @@ Authors
 from d2v_sb.benchmark.published.reference import NAMES
 from d2v_sb.benchmark.summary import NOT_PUBLISHED, NOT_RUN
 
+UNKNOWN = "the script's own"  # encoder
 WITHOUT_UNIT = ("minDCF", "MTWV")
 
 
@@ -155,7 +156,7 @@ def encoder_name(encoder, encoders):
     Arguments
     ---------
     encoder : str
-        Its source.
+        Its source; empty where its task decides, and it was not run yet.
     encoders : dict of str to str
         Sources by name, of a table.
 
@@ -171,7 +172,7 @@ def encoder_name(encoder, encoders):
     'mine'
     """
     names = {source: name for name, source in encoders.items()}
-    return names.get(encoder) or NAMES.get(encoder, encoder)
+    return names.get(encoder) or NAMES.get(encoder, encoder) or UNKNOWN
 
 
 def mode_names(parts):

@@ -30,20 +30,19 @@ MODE = "clean"  # the waveform is normalised and padding is masked
 FILES = {"wer": "WER", "cer": "CER"}
 
 
-def read_wer_files(folder, task=None):
+def read_wer_files(folder):
     """What a finished run of recipes/LibriSpeech/train.py found.
 
     Arguments
     ---------
     folder : str or pathlib.Path
         Its output folder.
-    task : str, optional
-        What it is called in a table; the run's regime if not given.
 
     Returns
     -------
     Result or None
-        None where a test is missing, or the run went on after it. Splits are
+        None where a test is missing, or the run went on after it, or a kill
+        tore ``hyperparams.yaml``, which each start writes anew. Splits are
         named as the files are: ``test-other_lm`` is with a language model.
 
     Raises
@@ -57,7 +56,11 @@ def read_wer_files(folder, task=None):
     """
     folder = Path(folder)
     try:
-        return _read(folder, task)
+        options = read_options(folder / "hyperparams.yaml")
+    except DAMAGE:
+        return None
+    try:
+        return _read(folder, options)
     except DAMAGE as error:
         raise DataError(
             f"{folder} can not be read as a run of speech recognition "
@@ -65,8 +68,7 @@ def read_wer_files(folder, task=None):
         ) from error
 
 
-def _read(folder, task):
-    options = read_options(folder / "hyperparams.yaml")
+def _read(folder, options):
     log = read_train_log(folder / "train_log.txt")
     chosen = best(log.validations, "valid WER", min)
     splits = _splits(options.values)
@@ -75,7 +77,7 @@ def _read(folder, task):
         return None
     values = options.values
     return Result(
-        task=task or values.get("regime") or folder.name,
+        task=values.get("regime") or folder.name,
         head=options.brain.removesuffix("Brain"),
         encoder=str(values["encoder"]),
         mode=MODE,
@@ -113,7 +115,8 @@ def _measure(path, split, name):
     if (sum(errors), sum(lengths)) != (found.errors, found.tokens):
         raise DataError(f"{path.name}: its alignments are not of its figures")
     low = high = None
-    if len(set(speakers)) > 1:
+    num_speakers = len(set(speakers))
+    if num_speakers > 1:  # or there is nothing to draw
         low, high = error_rate_interval(errors, lengths, speakers)
     return Measure(
         split,
@@ -122,6 +125,7 @@ def _measure(path, split, name):
         low,
         high,
         found.sentences,
+        num_speakers,
     )
 
 

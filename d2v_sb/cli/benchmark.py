@@ -5,7 +5,6 @@ Authors
 """
 
 import contextlib
-import importlib.util
 import json
 import shlex
 from pathlib import Path
@@ -141,11 +140,13 @@ def benchmark(
         launcher = _launcher(
             folder, gpus, dict(slurm), num_jobs, nproc_per_node
         )
-        outcome = run_jobs(jobs, folder, launcher, _say)
+        try:
+            outcome = run_jobs(jobs, folder, launcher, _say)
+        except KeyboardInterrupt:
+            _say(f"The page has what is done: {_write_page(table, folder)}")
+            raise
     _tell(outcome)
-    page = _write_page(table, folder)
-    if page is not None:
-        click.echo(page)
+    click.echo(_write_page(table, folder))
     if outcome.failed or not outcome.done:
         raise SystemExit(1)
 
@@ -188,7 +189,13 @@ def _launcher(folder, gpus, slurm, num_jobs, num_processes):
 
     gpus = [name for name in gpus.split(",") if name]
     if not slurm:
-        return Local(num_jobs, gpus, num_processes)
+        launcher = Local(num_jobs, gpus, num_processes)
+        if launcher.idle:
+            _say(
+                f"GPU {', '.join(launcher.idle)} of --gpus stays idle: "
+                f"{launcher.slots} jobs at a time, {num_processes} GPUs each"
+            )
+        return launcher
     if gpus:
         raise UserError(
             "--gpus is of this machine: with --slurm give --slurm "
@@ -208,18 +215,19 @@ def _number_or_text(text):
 
 def _show(jobs, folder, num_processes):
     """Prints what would be run."""
-    from d2v_sb.benchmark.folder import check_folders
+    from d2v_sb.benchmark.refusals import check_folders
     from d2v_sb.benchmark.run import job_folders, without_corpus
 
     missing = without_corpus(jobs)
     reasons = {job.name: why for why in missing for job in missing[why]}
     folders = job_folders(jobs, folder)
-    check_folders([each for each in folders if each.job.name not in reasons])
+    runnable = [each for each in folders if each.job.name not in reasons]
+    check_folders(runnable, folder)
     for number, each in enumerate(folders, 1):
         state = "to be run"
         if each.job.name in reasons:
             state = f"not run: {reasons[each.job.name]}"
-        elif each.result() is not None:
+        elif each.is_done():
             state = "done"
         elif each.noted() is not None:
             state = "goes on"
@@ -248,9 +256,6 @@ def _tell(outcome):
 def _write_page(table, folder):
     """The page of all that is in the folder."""
     from d2v_sb.benchmark.found import find_results
-
-    if importlib.util.find_spec("d2v_sb.benchmark.page") is None:
-        return None
     from d2v_sb.benchmark.page import write_page
 
     return write_page(*find_results(table, folder), folder)

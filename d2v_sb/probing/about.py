@@ -38,11 +38,15 @@ def about_run(hparams, frozen, stores):
         "versions": "; ".join(f"{n} {versions.get(n)}" for n in names),
         "hardware": hardware(frozen.device),
         # A stand-in in a corpus's layout is told by its folder.
-        "corpus": Path(hparams["data_folder"]).name,
+        "corpus": Path(hparams[_source(hparams)]).name,
         "encoder weights": frozen.identity(),
         "cache": f"{hparams['cache_dtype']}" if stores else "none",
     }
     return found
+
+
+def _source(hparams):
+    return "prepared_folder" if hparams["corpus"] == "csv" else "data_folder"
 
 
 def hardware(device):

@@ -166,7 +166,8 @@ def _key(utterance, padded, stamps):
     found = stamps[utterance.wav]
     if found is None:
         raise DataError(
-            f"there is no {utterance.wav}: prepare the corpus again"
+            f"there is no {utterance.wav}, which {utterance.id} is in, by the "
+            "CSV files of --prepared_folder"
         )
     size, time_ns = found
     u = utterance

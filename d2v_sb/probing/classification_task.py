@@ -139,9 +139,8 @@ class ClassificationTask:
         write_rows(f"{stem}.csv", rows, COLUMNS)
         found = report(rows, stem)
         bounds = found.get("WA_interval", (None, None))
-        return [
-            Measure(split, "accuracy", found["WA"], *bounds, len(rows)),
-        ]
+        counts = len(rows), found["speakers"]
+        return [Measure(split, "accuracy", found["WA"], *bounds, *counts)]
 
 
 def _targets(batch):

@@ -203,8 +203,8 @@ class CTCTask:
                 stats.write_stats(stream)
             value = stats.summarize("error_rate")
             bounds = self._interval(stats)
-            count = len(stats.scores)
-            measures.append(Measure(split, name, value, *bounds, count))
+            counts = len(stats.scores), len(set(self.speakers))
+            measures.append(Measure(split, name, value, *bounds, *counts))
         return measures
 
     def _interval(self, stats):

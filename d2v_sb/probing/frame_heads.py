@@ -7,6 +7,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import inspect
+
 import torch
 from speechbrain.lobes.models.ContextNet import ContextNet
 from speechbrain.lobes.models.VanillaNN import VanillaNN
@@ -210,9 +212,12 @@ def build_head(heads, name, sizes, options):
     """
     if name not in heads:
         raise UserError(f"--head {name}: it is one of {', '.join(heads)}")
-    try:
-        return heads[name](*sizes, **(options or {}))
-    except TypeError as error:
+    options = options or {}
+    known = list(inspect.signature(heads[name]).parameters)[len(sizes) :]
+    unknown = set(options) - set(known)
+    if unknown:
         raise UserError(
-            f"--head_options {options}: {name} has no such options ({error})"
-        ) from error
+            f"--head_options: {name} has no such options as "
+            f"{', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}"
+        )
+    return heads[name](*sizes, **options)

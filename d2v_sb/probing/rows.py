@@ -85,10 +85,7 @@ def read_utterances(path, column=None):
                     f"{path} has no column {', '.join(sorted(lacking))}; it "
                     f"needs {', '.join(needed)}"
                 )
-            rows = list(reader)
-            if any(row[name] is None for row in rows for name in needed):
-                raise ValueError("a line is cut short")
-            found = [_utterance(row, column) for row in rows]
+            found = [_utterance(row, column, needed) for row in reader]
     except OSError as error:
         raise DataError(
             f"there is no {path}: the corpus's preparation writes train.csv, "
@@ -99,15 +96,26 @@ def read_utterances(path, column=None):
         if isinstance(error, UserError):
             raise
         raise DataError(
-            f"{path} is damaged ({error}): delete it, it is made again"
+            f"{path}, line {reader.line_num}: {error}. Mend it; one that a "
+            "preparation wrote is made again where it is removed"
         ) from error
     if not found:
         raise DataError(f"{path} lists no utterance")
     return found
 
 
-def _utterance(row, column):
-    num = round(float(row["duration"]) * SAMPLE_RATE)
+def _utterance(row, column, needed):
+    lacking = [name for name in needed if not row[name]]
+    if lacking:
+        raise ValueError(f"it has no {', '.join(lacking)}")
+    try:
+        num = round(float(row["duration"]) * SAMPLE_RATE)
+    except ValueError:
+        num = 0
+    if num <= 0:
+        raise ValueError(
+            f"its duration is {row['duration']!r}, and must be in seconds"
+        )
     target = row[column] if column else ""
     return Utterance(row["ID"], row["wav"], row["spk_id"], target, 0, num, num)
 

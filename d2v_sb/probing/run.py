@@ -142,9 +142,10 @@ class ProbingRun:
         eer, cost = found.eer, found.min_dcf_001
         percent = [100 * x for x in (eer.value, eer.low, eer.high)]
         costs = (cost.value, cost.low, cost.high)
+        counts = found.num_trials, found.num_speakers
         return [
-            Measure(name, "EER", *percent, found.num_trials),
-            Measure(name, "minDCF", *costs, found.num_trials),
+            Measure(name, "EER", *percent, *counts),
+            Measure(name, "minDCF", *costs, *counts),
         ]
 
 

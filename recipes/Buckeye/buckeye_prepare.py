@@ -8,9 +8,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import argparse
-import logging
-import sys
 from pathlib import Path
 
 from buckeye_clips import cut_all
@@ -18,9 +15,10 @@ from buckeye_recordings import WAY_OUT, find_recordings
 from speechbrain.utils.logger import get_logger
 
 from d2v_sb.atomic import remove_left_overs
-from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
-from d2v_sb.errors import DataError, UserError
+from d2v_sb.audio_files import check_choice
+from d2v_sb.errors import DataError
 from d2v_sb.manifest import make_manifest
+from d2v_sb.preparation_command import preparation_parser, run_preparation
 
 logger = get_logger(__name__)
 
@@ -140,30 +138,15 @@ def check_speakers(found, data_folder):
 
 def main(argv=None):
     """Prepares what the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = preparation_parser(
+        __doc__, "holds s01.zip to s40.zip, or what they hold"
     )
-    add = parser.add_argument
-    add("data_folder", help="holds s01.zip to s40.zip, or what they hold")
-    add("save_folder", help="for the CSV files")
-    add(
+    parser.add_argument(
         "--clips_folder",
         help="for the utterances, clips in the save folder if left out",
     )
-    add(
-        "--on_bad_audio",
-        choices=[*ON_BAD_AUDIO],
-        default="error",
-        help="; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items()),
-    )
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    prepare_buckeye(**vars(arguments))
+    run_preparation(prepare_buckeye, parser, argv)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"\n{error}")
+    main()

@@ -9,18 +9,16 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import argparse
-import logging
-import sys
 from pathlib import Path
 
 from commonvoice_sentences import SPLITS, find_language, list_split
 from speechbrain.utils.logger import get_logger
 
 from d2v_sb.atomic import remove_left_overs
-from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
-from d2v_sb.errors import DataError, UserError
+from d2v_sb.audio_files import check_choice
+from d2v_sb.errors import DataError
 from d2v_sb.manifest import make_manifest, stream_rows, write_rows
+from d2v_sb.preparation_command import preparation_parser, run_preparation
 
 logger = get_logger(__name__)
 
@@ -171,20 +169,11 @@ def leave_out_long(source, target, longest_seconds):
 
 def main(argv=None):
     """Prepares what the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = preparation_parser(
+        __doc__, "of a language, or the folder that it is in", "convert"
     )
     add = parser.add_argument
-    add("data_folder", help="of a language, or the folder that it is in")
-    add("save_folder", help="for the CSV files")
     add("language", nargs="?", help="code of the language, such as cy or eu")
-    add(
-        "--on_bad_audio",
-        choices=[*ON_BAD_AUDIO],
-        default="convert",
-        help="; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items()),
-    )
     add(
         "--longest_seconds",
         type=float,
@@ -197,13 +186,8 @@ def main(argv=None):
         default=3,
         help="sentences of fewer are left out",
     )
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    prepare_common_voice(**vars(arguments))
+    run_preparation(prepare_common_voice, parser, argv)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"\n{error}")
+    main()

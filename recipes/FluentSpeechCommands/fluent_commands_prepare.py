@@ -12,18 +12,15 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import argparse
 import csv
-import logging
-import sys
 from pathlib import Path
 
-from d2v_sb.audio_files import ON_BAD_AUDIO, SHOWN, Fault, check_choice
+from d2v_sb.audio_files import SHOWN, Fault, check_choice
 from d2v_sb.class_manifests import make_class_manifests
-from d2v_sb.errors import DataError, UserError
+from d2v_sb.errors import DataError
 from d2v_sb.folders import describe
+from d2v_sb.preparation_command import preparation_parser, run_preparation
 
-CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
 LISTS = {
     "train": "data/train_data.csv",
     "dev": "data/valid_data.csv",
@@ -185,18 +182,10 @@ def check_speakers(tables):
         )
 
 
-def main():
+def main(argv=None):
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data_folder", help="fluent_speech_commands_dataset")
-    parser.add_argument("save_folder", help="for the CSV files")
-    parser.add_argument("--on_bad_audio", default="error", help=CHOICES)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        prepare_fluent_commands(**vars(options))
-    except UserError as error:
-        sys.exit(f"\n{error}")
+    parser = preparation_parser(__doc__, "fluent_speech_commands_dataset")
+    run_preparation(prepare_fluent_commands, parser, argv)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,6 @@ CORPORA = {
         "SpeechCommands",
         "speech_commands_prepare",
         "prepare_speech_commands",
-        {"test_folder": "data/speech_commands_test_set_v0.01"},
     ),
     "fluent_commands": Corpus(
         "FluentSpeechCommands",
@@ -146,4 +145,11 @@ def _call(corpus, data_folder, save_folder, options):
             f"--corpus_options: {corpus.function} has no "
             f"{', '.join(sorted(unknown))}; it has {known}"
         )
-    function(data_folder, save_folder, **options)
+    try:
+        function(data_folder, save_folder, **options)
+    except UserError as error:
+        known = ", ".join(list(signature(function).parameters)[2:])
+        raise UserError(
+            f"{error}\n(Of these options, here {known} are keys of "
+            "--corpus_options.)"
+        ) from error

@@ -62,6 +62,8 @@ def main(arguments):
     result = run.test(run.train())
     if if_main_process():
         result.write(hparams["output_folder"])
+        for measure in result.measures:
+            print(measure)
         write_report_or_warn(hparams["output_folder"])
 
 

@@ -11,9 +11,6 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import argparse
-import logging
-import sys
 from pathlib import Path
 
 from slurp_annotations import (
@@ -23,12 +20,11 @@ from slurp_annotations import (
     read_speakers,
 )
 
-from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
+from d2v_sb.audio_files import check_choice
 from d2v_sb.class_manifests import make_class_manifests
-from d2v_sb.errors import DataError, UserError
+from d2v_sb.errors import DataError
 from d2v_sb.manifest import as_list
-
-CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
+from d2v_sb.preparation_command import preparation_parser, run_preparation
 
 
 def prepare_slurp(
@@ -106,24 +102,16 @@ def check_train_splits(names):
     return names
 
 
-def main():
+def main(argv=None):
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data_folder", help="annotations and audio")
-    parser.add_argument("save_folder", help="for the CSV files")
+    parser = preparation_parser(__doc__, "annotations and audio")
     parser.add_argument(
         "--train_splits",
         nargs="+",
         default=["train_real"],
         help=f"one or both of {', '.join(TRAIN_SPLITS)}",
     )
-    parser.add_argument("--on_bad_audio", default="error", help=CHOICES)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        prepare_slurp(**vars(options))
-    except UserError as error:
-        sys.exit(f"\n{error}")
+    run_preparation(prepare_slurp, parser, argv)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ logger = get_logger(__name__)
 WORDS = "yes no up down left right on off stop go".split()
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 CLASSES = [*WORDS, UNKNOWN, SILENCE]
+TEST_SET = "speech_commands_test_set_"
 DEV_LIST, TEST_LIST = "validation_list.txt", "testing_list.txt"
 SPEAKER = re.compile(r"(?:.*_)?([^_]+)_nohash_.*")
 WAY_OUT = (
@@ -97,6 +98,51 @@ def list_words(data_folder):
         for clip, where in in_dev.items()
     ]
     return train, dev, faults
+
+
+def find_test_set(data_folder):
+    """The official test set of a corpus, beside it or in it.
+
+    Arguments
+    ---------
+    data_folder : pathlib.Path
+        Folder of the corpus.
+
+    Returns
+    -------
+    pathlib.Path
+        Where there are several, that whose name ends like the corpus's, as
+        with its version.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is not clear which.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path") / "speech_commands_v0.01"
+    >>> for version in ("v0.01", "v0.02"):
+    ...     folder.with_name(f"{TEST_SET}{version}").mkdir()
+    >>> find_test_set(folder).name
+    'speech_commands_test_set_v0.01'
+    """
+    found = [
+        path
+        for place in (data_folder.parent, data_folder)
+        for path in sorted(place.glob(f"{TEST_SET}*"))
+        if path.is_dir()
+    ]
+    version = data_folder.name.rpartition("_")[2]
+    if len(found) > 1:
+        found = [path for path in found if path.name == TEST_SET + version]
+    if len(found) != 1:
+        raise DataError(
+            f"the test set is not given, and there is not just one "
+            f"{TEST_SET}{version} beside {data_folder} or in it. "
+            f"{TEST_WAY_OUT}"
+        )
+    return found[0]
 
 
 def list_test_clips(test_folder):

@@ -5,31 +5,31 @@ http://download.tensorflow.org/data/speech_commands_v0.01.tar.gz and
 http://download.tensorflow.org/data/speech_commands_test_set_v0.01.tar.gz
 
     python recipes/SpeechCommands/speech_commands_prepare.py \\
-        DATA_FOLDER SAVE_FOLDER TEST_FOLDER
+        DATA_FOLDER SAVE_FOLDER [TEST_FOLDER]
 
 Authors
  * The d2v_sb developers 2026
 """
 
-import argparse
-import logging
-import sys
 from pathlib import Path
 
-from speech_commands_clips import check_speakers, list_test_clips, list_words
+from speech_commands_clips import (
+    check_speakers,
+    find_test_set,
+    list_test_clips,
+    list_words,
+)
 from speech_commands_silence import list_silence
 
-from d2v_sb.audio_files import ON_BAD_AUDIO, check_choice
+from d2v_sb.audio_files import check_choice
 from d2v_sb.class_manifests import make_class_manifests
-from d2v_sb.errors import UserError
-
-CHOICES = "; ".join(f"{key} {what}" for key, what in ON_BAD_AUDIO.items())
+from d2v_sb.preparation_command import preparation_parser, run_preparation
 
 
 def prepare_speech_commands(
     data_folder,
     save_folder,
-    test_folder,
+    test_folder=None,
     clips_folder=None,
     on_bad_audio="error",
     num_workers=None,
@@ -49,8 +49,10 @@ def prepare_speech_commands(
         Folder of the words' folders, the lists and ``_background_noise_``.
     save_folder : str or pathlib.Path
         Where the CSV files go, and ``<split>.bad.txt`` where files are bad.
-    test_folder : str or pathlib.Path
-        The official test set: a folder for each of the twelve classes.
+    test_folder : str or pathlib.Path, optional
+        The official test set: a folder for each of the twelve classes. By
+        default what is called ``speech_commands_test_set_*`` beside the data
+        folder or in it.
     clips_folder : str or pathlib.Path, optional
         Where the pieces of silence go; by default ``clips`` in the
         ``save_folder``.
@@ -71,7 +73,7 @@ def prepare_speech_commands(
 
     Example
     -------
-    >>> prepare_speech_commands("data", "csv", "test", skip_prep=True)
+    >>> prepare_speech_commands("data", "csv", skip_prep=True)
     """
     if skip_prep:
         return
@@ -79,7 +81,8 @@ def prepare_speech_commands(
     # Absolute but not resolved: symbolic links are the user's own names.
     data_folder = Path(data_folder).expanduser().absolute()
     save_folder = Path(save_folder).expanduser().absolute()
-    test_folder = Path(test_folder).expanduser().absolute()
+    test_folder = Path(test_folder or find_test_set(data_folder))
+    test_folder = test_folder.expanduser().absolute()
     clips_folder = Path(clips_folder or save_folder / "clips")
     clips_folder = clips_folder.expanduser().absolute()
     train, dev, faults = list_words(data_folder)
@@ -94,20 +97,16 @@ def prepare_speech_commands(
     make_class_manifests(save_folder, listings, on_bad_audio, num_workers)
 
 
-def main():
+def main(argv=None):
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data_folder", help="the words' folders and lists")
-    parser.add_argument("save_folder", help="for the CSV files")
-    parser.add_argument("test_folder", help="the official test set")
+    parser = preparation_parser(__doc__, "the words' folders and lists")
+    parser.add_argument(
+        "test_folder",
+        nargs="?",
+        help="the official test set, if not beside or in the data folder",
+    )
     parser.add_argument("--clips_folder", help="for pieces of silence")
-    parser.add_argument("--on_bad_audio", default="error", help=CHOICES)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        prepare_speech_commands(**vars(options))
-    except UserError as error:
-        sys.exit(f"\n{error}")
+    run_preparation(prepare_speech_commands, parser, argv)
 
 
 if __name__ == "__main__":

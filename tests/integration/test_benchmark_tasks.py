@@ -116,7 +116,7 @@ def jobs_of(name, data, root, mode, cache):
     return [
         job
         for job in jobs
-        if job.fold in (None, "session1") and job.lr in (None, 1e-3)
+        if job.fold in (None, "session1", "Ses01F") and job.lr in (None, 1e-3)
     ]
 
 

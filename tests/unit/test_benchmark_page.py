@@ -33,7 +33,9 @@ class Task:
 class Table:
     tasks: list
     data: dict
-    title: str = "MP3S"
+    name: str = "mp3s"
+    title: str = "MP3S, all of it"
+    published: str | None = "MP3S"
     about: str = "Frozen encoders."
     encoders: dict = field(
         default_factory=lambda: {"data2vec Base": BASE, "mine": OWN}
@@ -127,7 +129,7 @@ def test_published_encoders_that_the_table_lacks_are_there_too(table, tmp_path):
 def test_a_second_published_figure_of_an_encoder_is_said_to_be_one(
     table, tmp_path
 ):
-    table = replace(table, title="SUPERB")
+    table = replace(table, published="SUPERB")
     words = Page(write_page(table, [], tmp_path)).words
     assert "data2vec Base, another source – 54.85" in words
     assert "wav2vec 2.0 Base – 75.18" in words
@@ -139,7 +141,7 @@ def test_the_page_says_what_was_not_run_and_why(table, tmp_path):
     (begun / "job.json").write_text("{}")
     words = Page(write_page(table, [result(5.5)], tmp_path)).words
     missing = words.split("What was not run")[1]
-    assert "begun, not ended: see log.txt" in missing
+    assert "begun, not ended: see output.txt" in missing
     assert "no folder of the corpus: --data voxceleb=FOLDER" in missing
     assert "LibriSpeech-100 mine clean not begun BiLSTM, ContextNet" in missing
     assert "1 of 8" in words  # runs; of them four of two learning rates
@@ -172,6 +174,14 @@ def test_texts_can_not_become_parts_of_the_page(table, tmp_path):
     assert "alert(1)" in page.words
 
 
+def test_a_table_without_published_figures_says_nothing_of_any(table, tmp_path):
+    """Neither in cells nor in captions."""
+    table = replace(table, published=None)
+    words = Page(write_page(table, [result(5.5)], tmp_path)).words
+    assert "5.50 [3.50, 8.50]" in words and "its interval" in words
+    assert "published" not in words.lower() and "difference" not in words
+
+
 def test_a_benchmark_without_a_result_has_its_page(table, tmp_path):
     words = Page(write_page(table, [], tmp_path)).words
     assert "0 of 8" in words and "No run has ended yet" in words
@@ -190,7 +200,7 @@ def test_results_of_no_cell_are_said_and_are_in_the_rows(table, tmp_path):
     assert "1 results are of no cell of this table" in Page(path).words
     with open(path.with_name("rows.csv"), newline="") as stream:
         (row,) = csv.DictReader(stream)
-    assert (row["benchmark"], row["head"]) == ("MP3S", "linear")
+    assert (row["benchmark"], row["head"]) == ("mp3s", "linear")
 
 
 def test_the_same_results_make_the_same_page(table, tmp_path):

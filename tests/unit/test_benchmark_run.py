@@ -20,6 +20,7 @@ import pytest
 from d2v_sb.benchmark.folder import JobFolder
 from d2v_sb.benchmark.found import find_results
 from d2v_sb.benchmark.launch import Local
+from d2v_sb.benchmark.loop import AtWork, Loop
 from d2v_sb.benchmark.process import how_it_ended
 from d2v_sb.benchmark.run import job_folders, run_jobs
 from d2v_sb.benchmark.selection import Selection
@@ -43,7 +44,10 @@ if "stubborn" in given:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "child" in given:
     idle = "import time; time.sleep(99)"
-    child = subprocess.Popen([sys.executable, "-c", idle])
+    alone = "alone" in given  # as torchrun's workers
+    child = subprocess.Popen(
+        [sys.executable, "-c", idle], start_new_session=alone
+    )
     (folder / "child.txt").write_text(str(child.pid))
 if "meet" in given:
     meeting = Path(given["meet"])
@@ -80,6 +84,11 @@ tasks:
         data: small
         measure: {{name: WER, split: test}}
         heads: {heads}
+    other:
+        hparams: asr.yaml
+        data: small
+        measure: {{name: WER, split: test}}
+        heads: {{ctc: {{}}}}
 """
 
 
@@ -91,10 +100,12 @@ def small_table(folder, heads, seeds=(1,)):
     return read_table(make_table(folder, text, SCRIPT))
 
 
-def jobs_of(folder, heads, seeds=(1,), encoders=("A",), options=()):
+def jobs_of(
+    folder, heads, seeds=(1,), encoders=("A",), options=(), tasks=("asr",)
+):
     """Jobs of such a table."""
     selection = Selection(
-        encoders=dict.fromkeys(encoders), options=dict(options)
+        tasks=tasks, encoders=dict.fromkeys(encoders), options=dict(options)
     )
     return small_table(folder, heads, seeds).jobs(selection)
 
@@ -183,6 +194,35 @@ def test_parallel_jobs_begin_with_different_encoders(tmp_path, out):
     assert order(2, tmp_path / "two")[:2] == ["A", "B"]
 
 
+def test_parallel_jobs_do_not_wait_for_each_others_states(tmp_path, out):
+    """They are kept by encoder and mode, whatever the task."""
+    table = small_table(tmp_path, {"ctc": {}})
+    selection = Selection(modes=("clean", "published"), encoders={"A": None})
+    jobs = table.jobs(selection)
+    loop = Loop(job_folders(jobs, out), [], Local(2), None, print)
+    first = loop.waiting.pop(0)
+    assert first.job.title == "asr, ctc, A, clean, 1"
+    loop.running.append(AtWork(first, None, 0.0))
+    assert loop._next().job.title == "asr, ctc, A, published, 1"
+    loop.waiting.pop(0)
+    assert loop._next().job.title == "other, ctc, A, published, 1"
+    loop.waiting.pop()
+    assert loop._next().job.title == "other, ctc, A, clean, 1"  # no other
+
+
+def test_a_job_whose_folder_can_not_be_written_leaves_the_others(tmp_path, out):
+    jobs, said = jobs_of(tmp_path, {"a": {}, "b": {}}), []
+    (out / "asr").mkdir(parents=True)
+    (out / "asr/a").touch()
+    (out / "jobs.jsonl").mkdir()  # durations can not be kept
+    outcome = run_jobs(jobs, out, Local(), said.append)
+    ((failed, how),) = outcome.failed
+    assert failed.job.head == "a" and "something else is in its place" in how
+    assert failed.last_lines() == []
+    assert [each.job.head for each in outcome.done] == ["b"]
+    assert sum(line.startswith("warning: ") for line in said) == 2
+
+
 def test_a_job_that_fails_leaves_the_others_and_is_tried_again(tmp_path, out):
     mended = tmp_path / "mended"
     heads = {"bad": {"fail": str(mended)}, "mute": {"silent": 1}, "good": {}}
@@ -217,7 +257,10 @@ def test_gpus_are_dealt_out_and_given_back(tmp_path, out):
     used = [starts(each)[0][1] for each in job_folders(jobs, out)]
     assert used[:2] == ["2", "5"] and set(used[2:]) <= {"2", "5"}
     assert set(launcher._taken.values()) == {0}
-    assert Local(gpus=["0", "1", "2", "3"], num_processes=2).slots == 2
+    four = Local(gpus=["0", "1", "2", "3"], num_processes=2)
+    assert four.slots == 2 and four.idle == []
+    assert Local(gpus=["0", "1", "2"], num_processes=2).idle == ["2"]
+    assert Local(1, gpus=["0", "1"]).idle == ["1"]
     with pytest.raises(UserError, match="--nproc_per_node 2 is more than"):
         Local(gpus=["0"], num_processes=2)
 
@@ -251,6 +294,62 @@ def test_a_job_begun_with_other_options_is_refused(tmp_path, out):
     assert run_jobs(jobs, out, Local(), list().append).done
 
 
+def test_done_jobs_are_compared_by_what_changes_results(tmp_path, out):
+    """A job that goes on may have more updates."""
+    mended = tmp_path / "mended"
+    heads = {"a": {}, "b": {"fail": str(mended)}}
+    jobs = jobs_of(tmp_path, heads, options={"number_of_updates": "9"})
+    run_jobs(jobs, out, Local(), list().append)
+    options = {"number_of_updates": "9", "gpu_batch_seconds": "20"}
+    jobs = jobs_of(tmp_path, heads, options=options)
+    run_jobs(jobs, out, Local(), list().append)
+    jobs = jobs_of(tmp_path, heads, options={"number_of_updates": "20"})
+    with pytest.raises(DataError) as info:
+        run_jobs(jobs, out, Local(), list().append)
+    assert "number_of_updates: 9 -> 20" in str(info.value)
+    assert "/b/" not in str(info.value)
+
+
+def test_a_task_is_of_one_corpus_and_of_one_hparams_file(tmp_path, out):
+    """Jobs of other seeds too, or a mean would be of both."""
+    table = small_table(tmp_path, {"a": {}})
+    (tmp_path / "asr.yaml").write_text("lr: 1 # a comment\nnum_workers: 4")
+    run_jobs(table.jobs(Selection(seeds=(1,))), out, Local(), list().append)
+
+    def refusal(**others):
+        with pytest.raises(DataError) as info:
+            jobs = table.jobs(Selection(seeds=(2,), **others))
+            run_jobs(jobs, out, Local(), list().append)
+        return str(info.value)
+
+    (tmp_path / "corpus_mini").mkdir()
+    mini = {"small": str(tmp_path / "corpus_mini")}
+    said = refusal(data=mini)
+    assert f"{out / 'asr'} has jobs on corpus, and --data small=" in said
+    (tmp_path / "asr.yaml").write_text("lr: 2\nnum_workers: 4")
+    assert "asr has jobs from before" in refusal()
+    (tmp_path / "asr.yaml").write_text("lr: 1\nnum_workers: 0")
+    more = table.jobs(Selection(tasks=("asr",), seeds=(2,)))
+    assert run_jobs(more, out, Local(), list().append).done
+    moved = tmp_path / "elsewhere/corpus"
+    moved.mkdir(parents=True)
+    selection = Selection(tasks=("asr",), data={"small": str(moved)})
+    assert run_jobs(table.jobs(selection), out, Local(), list().append).done
+
+
+def test_an_encoder_keeps_its_name_and_a_name_its_encoder(tmp_path, out):
+    table = small_table(tmp_path, {"a": {}})
+    own = Selection(tasks=("asr",), encoders={"Mine": "mine"})
+    run_jobs(table.jobs(own), out, Local(), list().append)
+    for name, source, said in (
+        ("Other", "mine", "of mine under the name Mine: give --encoder 'Mine"),
+        ("Mine", "new", "of mine under the name Mine: choose another name for"),
+    ):
+        own = Selection(tasks=("asr",), encoders={name: source}, seeds=(2,))
+        with pytest.raises(DataError, match=said):
+            run_jobs(table.jobs(own), out, Local(), list().append)
+
+
 def test_nothing_is_run_where_one_job_is_refused(tmp_path, out):
     jobs = jobs_of(tmp_path, {"a": {}, "b": {}})
     folder = job_folders(jobs, out)[1]
@@ -277,12 +376,13 @@ RUNNER = """
 import sys
 from d2v_sb.benchmark import launch
 from d2v_sb.benchmark.run import run_jobs
+from d2v_sb.benchmark.selection import Selection
 from d2v_sb.benchmark.table_file import read_table
 
 launch.PATIENCE = 0.3
 table = read_table(sys.argv[1])
 try:
-    run_jobs(table.jobs(), sys.argv[2], launch.Local(int(sys.argv[3])))
+    run_jobs(table.jobs(Selection(tasks=("asr",))), sys.argv[2], launch.Local(int(sys.argv[3])))
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -297,11 +397,16 @@ def begin_run(folder, out, num_jobs=1):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_ends_its_jobs_and_goes_on(tmp_path, out, number):
-    """Those that do not listen too, and what they started."""
+@pytest.mark.parametrize(
+    "number, more", [(signal.SIGINT, {}), (signal.SIGTERM, {"alone": 1})]
+)
+def test_a_run_that_is_stopped_ends_its_jobs_and_goes_on(
+    tmp_path, out, number, more
+):
+    """Those that do not listen too, and what they started, in whatever
+    session."""
     go = tmp_path / "go"
-    heads = {"a": {"wait": str(go), "child": 1, "stubborn": 1}}
+    heads = {"a": {"wait": str(go), "child": 1, "stubborn": 1, **more}}
     jobs = jobs_of(tmp_path, heads, (1,), ("A", "B"))
     folders = job_folders(jobs, out)
     run = begin_run(tmp_path, out, 2)
@@ -313,6 +418,8 @@ def test_a_run_that_is_stopped_ends_its_jobs_and_goes_on(tmp_path, out, number):
     wait_until(lambda: not any(map(is_alive, pids)))
     lines = (out / "jobs.jsonl").read_text().split("\n")[1:]
     assert [json.loads(line)["state"] for line in lines] == ["stopped"] * 2
+    if more:
+        return
     go.touch()
     assert len(run_jobs(jobs, out, Local(2), list().append).done) == 2
     # What a job leaves at its own end goes too.
@@ -416,8 +523,9 @@ def test_durations_are_in_words():
 
 def test_results_of_other_calls_are_found_with_their_encoders(tmp_path, out):
     table = small_table(tmp_path, {"b": {}, "a": {}})
-    run_jobs(table.jobs(), out, Local(), list().append)
-    own = Selection(encoders={"Mine": "mine"}, heads=("a",))
+    asr = Selection(tasks=("asr",))
+    run_jobs(table.jobs(asr), out, Local(), list().append)
+    own = Selection(tasks=("asr",), encoders={"Mine": "mine"}, heads=("a",))
     run_jobs(table.jobs(own), out, Local(), list().append)
     found, results = find_results(table, out)
     encoders = [("A", "a"), ("B", "b"), ("Mine", "mine")]

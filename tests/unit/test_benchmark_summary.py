@@ -13,10 +13,11 @@ from scipy import stats
 from d2v_sb.benchmark.estimates import estimate
 from d2v_sb.benchmark.groups import groups_of, outside
 from d2v_sb.benchmark.intervals import BOTH, FOLDS, ONE_SEED, SEEDS, SPEAKERS
-from d2v_sb.benchmark.markdown import compared_table, own_table, published_table
+from d2v_sb.benchmark.markdown import compared_table, own_table
 from d2v_sb.benchmark.result import Measure, Result
 from d2v_sb.benchmark.rows import COLUMNS, read_results, result_rows
 from d2v_sb.benchmark.summary import BEST, DEFAULT, summarise
+from d2v_sb.benchmark.table_file import ROOT
 from d2v_sb.benchmark.texts import difference, ours
 from d2v_sb.errors import DataError
 from d2v_sb.manifest import write_rows
@@ -41,7 +42,9 @@ class Task:
 @dataclass
 class Table:
     tasks: list
-    title: str = "MP3S"
+    name: str = "mp3s"
+    title: str = "MP3S, all of it"
+    published: str | None = "MP3S"
     encoders: dict = field(default_factory=lambda: {"data2vec Base": BASE})
     modes: list = field(default_factory=lambda: ["clean"])
     seeds: list = field(default_factory=lambda: [1])
@@ -126,37 +129,60 @@ def test_folds_are_averaged_within_a_seed_before_seeds_are():
     assert cell.estimate.std is None  # of one whole seed
 
 
-def test_folds_are_put_together_as_independent_and_not_as_one():
+def test_of_two_folds_there_is_no_interval():
+    """Their own are of too few speakers, and Student's t of two says nothing."""
     results = [
-        result(60.0, FOLDED, 57.0, 64.0, fold="s1"),
-        result(70.0, FOLDED, 66.0, 73.0, fold="s2"),
+        result(60.0, FOLDED, 57.0, 64.0, seed=seed, fold=fold)
+        for seed in (1, 2, 3)
+        for fold in FOLDED.folds
     ]
-    low, high, over = only(Table([FOLDED]), results).estimate.interval
-    assert (low, high) == pytest.approx((65 - 2.5, 65 + 2.5))
-    # The mean of half widths would take folds for one set of speakers.
-    assert low != pytest.approx(65 - 3.5)
-    assert over == FOLDS
+    assert only(Table([FOLDED]), results).estimate.interval is None
 
 
-def test_folds_together_cover_the_truth_nineteen_times_in_twenty():
-    """Of five folds with known deviations; halved widths do not."""
-    deviations, truth = [1.0, 2.0, 0.5, 1.5, 3.0], 50.0
-    generator = random.Random(0)
-    covered = halved = 0
-    for _ in range(2000):
+def test_folds_are_the_units_whatever_the_number_of_seeds():
+    values = [60.0, 66.0, 75.0]
+    task = replace(FOLDED, folds=["s1", "s2", "s3"])
+    results = [
+        result(value + 2 * seed, task, value - 1, value + 1, seed=seed, fold=f)
+        for seed in (-1, 0, 1)
+        for f, value in zip(task.folds, values)
+    ]
+    table = Table([task], seeds=[-1, 0, 1])
+    low, high, over = only(table, results).estimate.interval
+    wanted = stats.t.interval(0.95, 2, 67.0, stdev(values) / math.sqrt(3))
+    assert (low, high) == pytest.approx(wanted) and over == FOLDS
+    # All nine as if they were of other speakers each.
+    alone = [one.measures[1].value for one in results]
+    error = stdev(alone) / 3
+    assert high - low > 1.5 * 2 * error * stats.t.ppf(0.975, 8)
+
+
+def test_folds_of_two_speakers_cover_the_truth_nineteen_times_in_twenty():
+    """Their own intervals put together do so two times in three."""
+    truth, generator = 50.0, random.Random(0)
+    covered = by_own = 0
+    for _ in range(1000):
         runs = {}
-        for fold, deviation in enumerate(deviations):
-            value = generator.gauss(truth, deviation)
-            reach = 1.96 * deviation
+        for fold in range(5):
+            pair = [generator.gauss(truth, 8.0) for _ in range(2)]
+            # What drawing two speakers again and again gives.
             runs[1, fold] = Measure(
-                "t", "WER", value, value - reach, value + reach
+                "t", "accuracy", mean(pair), min(pair), max(pair), 60, 2
             )
         found = estimate(runs, list(runs))
         low, high, _ = found.interval
         covered += low <= truth <= high
-        halved += abs(found.value - truth) <= (high - low) / 4
-    assert 0.93 < covered / 2000 < 0.97
-    assert halved / 2000 < 0.8
+        reach = math.hypot(*(m.high - m.value for m in runs.values())) / 5
+        by_own += abs(found.value - truth) <= reach
+    assert 930 < covered < 970
+    assert by_own < 800
+
+
+@pytest.mark.parametrize(("speakers", "shown"), [(4, False), (5, True)])
+def test_of_fewer_than_five_speakers_no_interval_is_shown(speakers, shown):
+    known = Measure("t", "WER", 9.0, 8.0, 10.0, 130, speakers)
+    found = estimate({(1, None): known}, [(1, None)])
+    assert (found.interval is not None) == shown
 
 
 def test_of_two_seeds_the_widest_interval_is_said_to_be_of_one():
@@ -167,7 +193,17 @@ def test_of_two_seeds_the_widest_interval_is_said_to_be_of_one():
     cell = only(Table([ASR], seeds=[1, 2]), results)
     assert cell.estimate.value == 5.5
     assert cell.estimate.std == pytest.approx(stdev([5.0, 6.0]))
-    assert cell.estimate.interval == (5.0, 7.5, ONE_SEED)
+    assert cell.estimate.interval == (4.5, 7.0, ONE_SEED)
+
+
+def test_the_mean_of_two_seeds_lies_in_its_interval():
+    """That of the seed with the widest one may not hold it."""
+    results = [
+        result(5.0, low=4.9, high=5.1, seed=1),
+        result(9.0, low=8.5, high=9.5, seed=2),
+    ]
+    found = only(Table([ASR], seeds=[1, 2]), results).estimate
+    assert found.interval[:2] == pytest.approx((6.5, 7.5))
 
 
 def test_of_three_seeds_both_parts_of_the_interval_add_up_as_squares():
@@ -200,12 +236,11 @@ def test_seeds_alone_make_the_interval_where_results_have_none():
 
 
 def test_no_limit_lies_where_the_measure_can_not_be():
+    task = replace(FOLDED, folds=["s1", "s2", "s3"])
     results = [
-        result(v, FOLDED, seed=s, fold=f)
-        for s, v in enumerate((99.9, 99.0, 97.0))
-        for f in FOLDED.folds
+        result(v, task, fold=f) for f, v in zip(task.folds, (99.9, 99.0, 97.0))
     ]
-    found = only(Table([FOLDED], seeds=[0, 1, 2]), results).estimate
+    found = only(Table([task]), results).estimate
     assert found.interval.high == 100.0
     results = [result(v, seed=s) for s, v in enumerate((0.1, 0.9, 3.0))]
     found = only(Table([ASR], seeds=[0, 1, 2]), results).estimate
@@ -275,7 +310,7 @@ def test_a_task_that_knows_its_encoder_shows_it_before_it_is_run():
     task = Task(
         "base_10min", ("WER", "test-other_lm"), {"CTC": {}}, takes=("seed",)
     )
-    table = Table([task], title="data2vec", encoders={}, modes=[])
+    table = Table([task], published="data2vec", encoders={}, modes=[])
     (group,) = groups_of(table, [])
     assert group.encoder == BASE
     cell = only(table, [])
@@ -284,7 +319,47 @@ def test_a_task_that_knows_its_encoder_shows_it_before_it_is_run():
     assert cell.difference[0] == pytest.approx(0.7)
 
 
+def test_a_task_that_decides_on_its_encoder_is_shown_where_none_is_known():
+    """Or a table of one's own would hide what failed."""
+    task = Task("calls", ("WER", "test"), {"CTC": {}}, takes=("seed",))
+    table = Table([task], published=None, encoders={}, modes=[])
+    assert ours(only(table, [])) == "not run"
+    assert only(table, [result(9.0, task, encoder=OWN)]).encoder == OWN
+
+
 # Rows and Markdown
+
+MP3S = Table([])
+
+
+def test_rows_keep_encoders_apart_whose_sources_end_alike():
+    sources = {"first": "/home/me/a/1986", "second": "/home/me/b/1986"}
+    results = [
+        result(value, encoder=source)
+        for value, source in zip((5.0, 7.0), sources.values())
+    ]
+    rows = result_rows(results, replace(MP3S, encoders=sources))
+    assert {(row["encoder"], row["source"]) for row in rows} == {
+        ("first", "1986"),
+        ("second", "1986"),
+    }
+    table = own_table(rows, "mp3s")
+    assert "| first | clean | 77.0 | 5.00 |" in table
+    assert "| second | clean | 77.0 | 7.00 |" in table
+
+
+def test_commands_keep_their_paths_from_the_repositorys_root(
+    tmp_path, monkeypatch
+):
+    """Wherever they were called."""
+    monkeypatch.chdir(tmp_path)
+    for root in (ROOT, "/other/clone"):
+        command = f"python {root}/recipes/a/train.py {root}/hparams/b.yaml"
+        command += " --data_folder /corpora/mini"
+        (row, *_) = result_rows([result(5.0, about={"command": command})], MP3S)
+        assert row["command"] == (
+            "python recipes/a/train.py hparams/b.yaml --data_folder mini"
+        )
 
 
 def measured():
@@ -306,7 +381,7 @@ def measured():
 
 
 def test_rows_hold_no_folder_of_the_machine_and_no_secret():
-    rows = result_rows(measured(), "MP3S")
+    rows = result_rows(measured(), MP3S)
     assert len(rows) == 9
     text = repr(rows)
     assert "enc.pt" in text and "LibriSpeech" in text
@@ -316,11 +391,11 @@ def test_rows_hold_no_folder_of_the_machine_and_no_secret():
 def test_rows_are_read_back_from_a_csv(tmp_path):
     results = measured()
     path = tmp_path / "rows.csv"
-    write_rows(path, result_rows(results, "MP3S"), COLUMNS)
+    write_rows(path, result_rows(results, MP3S), COLUMNS)
     with open(path, newline="", encoding="utf-8") as stream:
         found = read_results(csv.DictReader(stream))
-    assert list(found) == [("MP3S", "LibriSpeech")]
-    back = found["MP3S", "LibriSpeech"]
+    assert list(found) == [("mp3s", "LibriSpeech")]
+    back = found["mp3s", "LibriSpeech"]
     for one, other in zip(results, back, strict=True):
         assert other.measures == one.measures
         assert other.dev == one.dev
@@ -331,14 +406,15 @@ def test_rows_are_read_back_from_a_csv(tmp_path):
 
 
 def test_all_rows_that_can_not_be_read_are_named():
-    rows = result_rows(measured(), "MP3S")
+    rows = result_rows(measured(), MP3S)
     rows[1]["value"], rows[4]["seed"] = "x", ""
     with pytest.raises(DataError, match="2 rows.*row 3: .*row 6: "):
         read_results(rows)
 
 
 def test_markdown_has_ours_and_theirs_in_rows_of_their_own():
-    table = compared_table(result_rows(measured()[:1], "MP3S"), "MP3S")
+    rows = result_rows(measured()[:1], MP3S)
+    table = compared_table(rows, "mp3s", "MP3S")
     head, _, *body = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
         for line in table.splitlines()
@@ -349,26 +425,18 @@ def test_markdown_has_ours_and_theirs_in_rows_of_their_own():
         ["data2vec Base", "published", "5.3"],
         ["data2vec Large", "published", "3.1"],
     ]
-    assert "published" not in own_table(
-        result_rows(measured()[:1], "MP3S"), "MP3S"
-    )
+    assert "published" not in own_table(rows, "mp3s")
 
 
 def test_markdown_says_which_learning_rate_was_the_best_on_dev():
-    table = own_table(result_rows(swept(), "MP3S"), "MP3S")
+    table = own_table(result_rows(swept(), MP3S), "mp3s")
     assert "9.90, lr 0.01" in table
     assert "5.00" not in table
 
 
 def test_markdown_keeps_corpora_apart():
     other = replace(measured()[0], about={"corpus": "AN4"})
-    table = own_table(result_rows([measured()[0], other], "MP3S"), "MP3S")
+    table = own_table(result_rows([measured()[0], other], MP3S), "mp3s")
     head = table.splitlines()[0]
     assert "| AN4, librispeech100" in head
     assert "| LibriSpeech, librispeech100" in head
-
-
-def test_the_published_tables_show_each_figure_once():
-    table = published_table("data2vec", "test-other_lm")
-    cells = re.findall(r"\| (\d+\.\d+) ", table)
-    assert len(cells) == 35 + 4  # table 2, and table 6 again

@@ -5,17 +5,23 @@ Authors
 """
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 from ruamel.yaml import YAML
+from speechbrain import parse_arguments
 
 from d2v_sb.benchmark import table_file as module
+from d2v_sb.benchmark.groups import outside
 from d2v_sb.benchmark.job import as_yaml, safe_name
 from d2v_sb.benchmark.result import Measure, Result
 from d2v_sb.benchmark.selection import Selection
+from d2v_sb.benchmark.summary import summarise
 from d2v_sb.benchmark.table_file import ROOT, find_table, read_table
 from d2v_sb.errors import DataError, UserError
+from d2v_sb.hparams import read_plain
 
 TABLE = """
 title: Mine
@@ -112,16 +118,14 @@ def test_there_is_a_job_for_each_choice_that_a_script_takes(tmp_path):
 def test_a_result_gets_the_names_of_the_table(tmp_path):
     job = read_table(make_table(tmp_path)).jobs()[0]
     dev = Measure("dev", "WER", 9.0)
-    found = Result("corpus", "bilstm", "path", "clean", 1, dev, [])
+    found = Result("corpus", "bilstm", "path", "clean", 1, dev, [], fold="s1")
     signed = job.sign(found)
-    names = signed.task, signed.head, signed.encoder, signed.dev
-    assert names == ("asr", "BiLSTM", "hub/base", dev)
+    names = signed.task, signed.head, signed.encoder, signed.dev, signed.fold
+    assert names == ("asr", "BiLSTM", "hub/base", dev, None)
 
 
 def test_speechbrain_reads_options_as_the_table_has_them(tmp_path):
     """SpeechBrain's own loader, and ours, which takes newer YAML."""
-    from speechbrain import parse_arguments  # takes seconds
-
     options = {
         "small": 1e-5,
         "word": "no",
@@ -189,6 +193,8 @@ def test_all_faults_of_a_table_are_told_at_once(tmp_path):
         ("My Own", "base", "'Base' and 'base' would share the folder base"),
         ("modes: [clean, published]", "", "no modes, which are given to asr"),
         ("{Base: hub/base, My Own: /models/own}", "{}", "no encoders, which"),
+        ("hub/base,", "/models/own,", "'Base' and 'My Own' are both /models"),
+        ("title: Mine", "title: A\npublished: mp3s", "one of MP3S, SUPERB"),
         ("seeds: [1, 2]", "seeds: [1, 1]", "none twice"),
         ("published]", "new]", "some of clean, published"),
         ("Linear:", "BiLSTM:", "duplicate key"),
@@ -270,7 +276,10 @@ def test_all_that_a_selection_names_in_vain_is_told(tmp_path):
     selection = Selection(
         tasks=("asr", "tts"),
         heads=("pool",),
-        encoders={"Huge": None, "Base": "other", "my own": "other"},
+        encoders={
+            **{"Huge": None, "Base": "other", "my own": "another"},
+            "mine": "/models/own",
+        },
         modes=("noisy",),
         data={"big": "/elsewhere"},
         options={"seed": "3"},
@@ -285,7 +294,8 @@ def test_all_that_a_selection_names_in_vain_is_told(tmp_path):
         "no encoder 'Huge'",
         "known are Base, My Own; NAME=SOURCE adds one",
         "--encoder Base=other: the name is that of Base",
-        "--encoder my own=other: the name is that of My Own",
+        "--encoder my own=another: the name is that of My Own",
+        "--encoder mine=/models/own: that is My Own: give --encoder My Own",
         "no mode 'noisy'",
         "no corpus 'big'",
         "--option seed: jobs of asr have their own",
@@ -294,6 +304,45 @@ def test_all_that_a_selection_names_in_vain_is_told(tmp_path):
 
 
 # Tables that come with the recipes
+
+
+def result_of(job):
+    """As the job's script would write it, by its hparams file."""
+    *_, overrides = parse_arguments(job.command("/out")[2:])
+    given = read_plain(str(job.task.hparams), overrides)
+    fold = given.get("fold", ".")
+    name, split = job.task.measure
+    splits = given["trials"] if "trials" in given else given["test_splits"]
+    splits = [Path(one).stem for one in splits]
+    if given.get("lm_path"):
+        splits += [f"{one}_lm" for one in splits]
+    assert split in splits
+    return Result(
+        task=given.get("task_name", "task"),
+        head=given.get("head", "CTC"),
+        encoder=given["encoder"],
+        mode=given.get("mode", "clean"),
+        seed=given["seed"],
+        lr=given["lr"],
+        fold=None if fold == "." else fold,
+        dev=Measure("dev", name, 9.0),
+        measures=[Measure(split, name, 9.0)],
+    )
+
+
+@pytest.mark.parametrize("name", ["mp3s", "superb", "data2vec", "small"])
+def test_what_a_script_writes_lands_in_a_cell(name):
+    """And fills it: of each rate and fold there is a job."""
+    table = read_table(find_table(name))
+    # Of others it is the same.
+    encoders = dict(list(table.encoders.items())[:1])
+    table = replace(table, encoders=encoders, seeds=table.seeds[:1])
+    results = [job.sign(result_of(job)) for job in table.jobs()]
+    assert outside(table, results) == []
+    cells = summarise(table, results)
+    assert all(cell.estimate and not cell.gaps for cell in cells)
+    compared = [cell for cell in cells if cell.reference]
+    assert bool(compared) == (table.published is not None)
 
 
 def test_a_table_is_found_by_its_path_and_by_its_name(tmp_path, monkeypatch):

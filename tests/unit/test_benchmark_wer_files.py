@@ -93,7 +93,7 @@ def test_a_finished_run_is_a_result(run):
     ]
     wer = result.measures[0]
     assert wer.value == pytest.approx(100 * sum(errors) / 48)
-    assert wer.count == 12
+    assert (wer.count, wer.speakers) == (12, 2)
 
 
 def test_its_interval_is_over_speakers_and_not_over_utterances(run):
@@ -157,6 +157,12 @@ def test_a_file_that_was_cut_is_refused_and_named(run):
         read_wer_files(run)
 
 
-def test_the_name_of_a_table_counts_for_more_than_the_regime(run):
+def test_options_that_a_kill_tore_are_no_result_yet(run):
+    """The next start writes them anew; as an error they would stop all jobs."""
     write_test(run, "test-clean", 2)
-    assert read_wer_files(run, "ten minutes").task == "ten minutes"
+    path = run / "hyperparams.yaml"
+    whole = path.read_text()
+    path.write_text(whole[: whole.index("other/test")])
+    assert read_wer_files(run) is None
+    path.write_text(whole)
+    assert read_wer_files(run) is not None

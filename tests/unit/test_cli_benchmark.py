@@ -45,7 +45,7 @@ def call(tmp_path, pages):
 
     def run(heads, *words):
         path = small_table(tmp_path, heads).path
-        words = [path, "-o", tmp_path / "out", *words]
+        words = [path, "-o", tmp_path / "out", "--task", "asr", *words]
         runner = CliRunner(catch_exceptions=False)
         return runner.invoke(main, ["benchmark", *map(str, words)])
 
@@ -76,6 +76,20 @@ def test_a_failure_is_shown_with_its_log_and_is_status_1(call, pages, tmp_path):
     assert f"ended with status 3; {log} ends with" in result.stderr
     assert "    no more memory\n" in result.stderr
     assert len(pages[0][1]) == 1
+
+
+def test_a_stopped_run_has_its_page(call, pages, monkeypatch):
+    def stopped(self, folder):
+        if folder.job.encoder == "B":
+            raise KeyboardInterrupt
+        return start(self, folder)
+
+    start = Local.start
+    monkeypatch.setattr(Local, "start", stopped)
+    result = call({"ctc": {}})
+    assert result.exit_code == 130 and "goes on from here" in result.stderr
+    ((_, results),) = pages
+    assert [one.encoder for one in results] == ["a"]
 
 
 def test_what_is_not_run_is_named_at_the_end(call, tmp_path):
@@ -126,6 +140,12 @@ def test_other_options_for_a_job_that_is_done_are_refused(call):
         result = call({"a": {}}, "--option", "layers=3", *words)
         assert result.exit_code == 2
         assert "layers: not given -> 3" in result.output
+
+
+def test_a_gpu_that_no_job_gets_is_named(call):
+    words = ["--gpus", "0,1,2", "--nproc_per_node", 2, "--data", "small=/none"]
+    result = call({"a": {}}, *words)
+    assert "GPU 2 of --gpus stays idle: 1 jobs at a time" in result.stderr
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path):

@@ -179,7 +179,11 @@ def test_rows_are_read_with_their_lengths_in_samples(tmp_path):
         (None, "there is no .*--prepared_folder"),
         ("ID,wav\na,b\n", "no column duration, label, spk_id; it needs ID"),
         ("ID,duration,wav,spk_id,label\n", "lists no utterance"),
-        ("ID,duration,wav,spk_id,label\na,x,b,c,d\n", "damaged .*delete it"),
+        (
+            "ID,duration,wav,spk_id,label\na,x,b,c,d\n",
+            "line 2: its duration is 'x'",
+        ),
+        ("ID,duration,wav,spk_id,label\na,1,b,c\n", "line 2: it has no label"),
         ("", "no column"),
     ],
 )

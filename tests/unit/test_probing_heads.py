@@ -495,7 +495,9 @@ def test_layers_are_summed_as_in_speechbrains_weighted_model(layernorm):
 def test_unknown_heads_and_options_are_refused(make, known):
     with pytest.raises(UserError, match=f"--head lstm: it is one of {known}"):
         make("lstm", None)
-    with pytest.raises(UserError, match="--head_options .*superb has no such"):
+    with pytest.raises(
+        UserError, match="superb has no .* size; it has .*projection_size"
+    ):
         make("superb", {"size": 3})
 
 

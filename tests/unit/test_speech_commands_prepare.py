@@ -124,6 +124,21 @@ def test_the_test_set_is_taken_as_it_is(prepare):
     assert speakers["_silence_/104"] == "_silence_/104"
 
 
+def test_the_test_set_is_found_beside_the_corpus(recipe, corpus, tmp_path):
+    """By its version where there are two, and not guessed."""
+    data, test = corpus
+    beside = data.with_name("speech_commands_v0.01")
+    data.rename(beside)
+    out = tmp_path / "csv"
+    with pytest.raises(DataError, match="not just one speech_commands_test"):
+        recipe.prepare_speech_commands(beside, out)
+    found = test.rename(beside / "speech_commands_test_set_v0.01")
+    data.with_name("speech_commands_test_set_v0.02").mkdir()
+    recipe.prepare_speech_commands(beside, out)
+    wavs = [row["wav"] for row in rows(out / "test.csv")]
+    assert len(wavs) == 5 and wavs[0].startswith(f"{found}/")
+
+
 def test_silence_is_each_whole_second_of_a_noise(corpus, prepare):
     """Sample by sample, in one split, and what is left over is left out."""
     tables = prepare()

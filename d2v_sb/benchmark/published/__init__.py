@@ -6,11 +6,7 @@ Authors
 
 from d2v_sb.benchmark.published.emotion import EMOTION
 from d2v_sb.benchmark.published.librispeech import LIBRISPEECH
-from d2v_sb.benchmark.published.look_up import (
-    benchmark_of,
-    published,
-    references,
-)
+from d2v_sb.benchmark.published.look_up import published, references
 from d2v_sb.benchmark.published.mp3s import MP3S
 from d2v_sb.benchmark.published.reference import Reference
 from d2v_sb.benchmark.published.superb import SUPERB

@@ -11,7 +11,6 @@ from d2v_sb.benchmark.published.librispeech import LIBRISPEECH
 from d2v_sb.benchmark.published.mp3s import MP3S
 from d2v_sb.benchmark.published.superb import SUPERB
 
-# data2vec last: the title of a table of another benchmark may name it too.
 REFERENCES = (*MP3S, *SUPERB, *EMOTION, *LIBRISPEECH)
 BENCHMARKS = tuple(dict.fromkeys(one.benchmark for one in REFERENCES))
 # Other names of heads, letters and digits only.
@@ -31,8 +30,8 @@ def published(benchmark, task, encoder, head=None, split=None, measure=None):
 
     Arguments
     ---------
-    benchmark : str
-        Its name, or the title of a table that has the name in it.
+    benchmark : str or None
+        One of ``BENCHMARKS``; of None nothing is published.
     task : str
         By its name in our tables, such as "librispeech100" of MP3S, "sid" of
         SUPERB or "base_10min" of data2vec.
@@ -82,38 +81,16 @@ def references(benchmark, task=None, head=None, split=None, measure=None):
     >>> [one.name for one in references("emotion2vec", "iemocap")][:2]
     ['data2vec Base', 'data2vec 2.0 Base']
     """
-    name = benchmark_of(benchmark)
     return [
         one
         for one in REFERENCES
-        if one.benchmark == name
+        if one.benchmark == benchmark
         and task in (None, one.task)
         and one.value is not None
         and (None in (head, one.head) or _key(head) == _key(one.head))
         and (None in (split, one.split) or split == one.split)
         and measure in (None, one.measure)
     ]
-
-
-def benchmark_of(title):
-    """The benchmark that a table's title names.
-
-    Arguments
-    ---------
-    title : str
-        Of the table.
-
-    Returns
-    -------
-    str or None
-
-    Example
-    -------
-    >>> benchmark_of("SUPERB, five tasks"), benchmark_of("Our calls")
-    ('SUPERB', None)
-    """
-    words = re.findall(r"\w+", title.lower())
-    return next((one for one in BENCHMARKS if one.lower() in words), None)
 
 
 def _key(head):
