@@ -45,6 +45,8 @@ PYARROW = "pyarrow>=15,<27"
 TENSORBOARD = "tensorboard>=2.14,<3"
 SCIKIT_LEARN = "scikit-learn>=1.3,<2"
 TRANSFORMERS = "transformers>=5,<6"
+# Older ones need what setuptools has no more.
+SUBMITIT = "submitit>=1.5.4,<2"
 
 # Sphinx is tried from 8.2 on, which needs Python 3.11.
 DOCS = [
@@ -67,6 +69,7 @@ EXTRAS = {
         AV,
         GRADIO,
         PYARROW,
+        SUBMITIT,
         *DOCS,
         # Drives the page in a browser, where Chromium is installed.
         "playwright>=1.45,<2",
@@ -83,8 +86,8 @@ EXTRAS = {
     "parquet": [PYARROW],
     # The page of d2v-sb serve.
     "serve": [GRADIO, AV],
-    # d2v-sb benchmark --slurm. Older ones need what setuptools has no more.
-    "slurm": ["submitit>=1.5.4,<2"],
+    # d2v-sb benchmark --slurm.
+    "slurm": [SUBMITIT],
     "docs": DOCS,
     "tensorboard": [TENSORBOARD],
 }

@@ -122,10 +122,11 @@ class JobFolder:
         Returns
         -------
         dict of str to str
-            The corpus's folder by name, and a hash of the hparams file.
+            The corpus's folder by name, empty where it is not known, and a
+            hash of the hparams file.
         """
         return {
-            "corpus": Path(self.job.data).name,
+            "corpus": Path(self.job.corpus or "").name,
             "hparams": _hash(self.job.task.hparams),
         }
 

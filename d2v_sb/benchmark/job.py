@@ -12,6 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from d2v_sb.benchmark.options import FLAGS
+
 # What a job may give its script beside the folders, in this order.
 ARGUMENTS = ("encoder", "mode", "seed")
 MODES = ("clean", "published")
@@ -27,8 +29,8 @@ class Job:
         Of the table.
     head : str
         Its shown name.
-    data : str
-        The corpus's folder.
+    data : str, optional
+        The corpus's folder; None where the script is given none.
     encoder, source : str, optional
         The encoder's shown name and what the script gets; None where the
         script takes none.
@@ -46,7 +48,7 @@ class Job:
 
     task: Any
     head: str
-    data: str
+    data: str | None
     encoder: str | None = None
     source: str | None = None
     mode: str | None = None
@@ -70,6 +72,13 @@ class Job:
         parts = [*(p for p in above if p is not None), "-".join(last)]
         return "/".join(safe_name(part) for part in parts if part)
 
+    @property
+    def corpus(self):
+        """The folder that its data come from, or that of its own CSVs; None
+        where the table says neither."""
+        options = self.task.options | self.task.heads[self.head] | self.options
+        return self.data or options.get("prepared_folder")
+
     def arguments(self, folder):
         """What the script gets, as texts that YAML reads.
 
@@ -84,7 +93,7 @@ class Job:
             In the order of the command line.
         """
         values = {
-            "data_folder": str(self.data),
+            "data_folder": self.data and str(self.data),
             "output_folder": str(folder),
             "encoder": self.source,
             "mode": self.mode,
@@ -116,7 +125,7 @@ class Job:
             words += [f"--nproc_per_node={num_processes}"]
         words += [str(self.task.script), str(self.task.hparams)]
         for key, value in self.arguments(folder).items():
-            words += [f"--{key}", value]
+            words += [f"--{key}"] if key in FLAGS else [f"--{key}", value]
         return words
 
     def sign(self, result):

@@ -105,7 +105,8 @@ class Loop:
         self.running.append(AtWork(folder, handle, begin))
         said = self.launcher.said(handle)
         said = f" ({said})" if said else ""
-        self._tell(self._begun, f"begins: {folder.job.title}{said}")
+        text = f"begins: {folder.job.title}{said}; it writes to {folder.log}"
+        self._tell(self._begun, text)
 
     def _look(self, work):
         try:

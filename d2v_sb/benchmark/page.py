@@ -28,7 +28,7 @@ RUN = ("date", "commit", "hardware", "versions")
 TEMPLATES = [Path(__file__).parent, Path(reporting.__file__).parent]
 
 
-def write_page(table, results, folder):
+def write_page(table, results, folder, missing=()):
     """Writes the page of a benchmark, and its results as rows of a CSV.
 
     The page needs nothing beside it and no network. Neither file names a
@@ -42,6 +42,8 @@ def write_page(table, results, folder):
         Of its jobs, so far.
     folder : pathlib.Path
         Of the benchmark; gets ``benchmark.html`` and ``rows.csv``.
+    missing : collection of str
+        Names of tasks that were asked for and whose corpus is not there.
 
     Returns
     -------
@@ -56,13 +58,13 @@ def write_page(table, results, folder):
     folder = Path(folder)
     rows = result_rows(results, table)
     write_rows(folder / ROWS, rows, COLUMNS)
-    page = _render(_content(table, results, rows, folder))
+    page = _render(_content(table, results, rows, folder, missing))
     with replacing(folder / PAGE) as beside:
         beside.write_text(page, encoding="utf-8")
     return folder / PAGE
 
 
-def _content(table, results, rows, folder):
+def _content(table, results, rows, folder, missing):
     """All that the template shows."""
     groups = groups_of(table, results)
     discretion = Discretion(folder, Options())
@@ -91,7 +93,7 @@ def _content(table, results, rows, folder):
         "columns": columns,
         "boxes": boxes,
         "sections": sections,
-        "missing": _missing(table, groups, names, folder),
+        "missing": _missing(table, groups, names, folder, missing),
         "time": _time(table, groups, names),
         "runs": _runs(rows),
         "commands": _commands(rows),
@@ -122,13 +124,13 @@ def _notes(table, results):
     ]
 
 
-def _missing(table, groups, names, folder):
+def _missing(table, groups, names, folder, missing):
     """What was not run at all, and why, as far as folders say."""
     tasks, rows = {task.name: task for task in table.tasks}, {}
     for group in groups:
         if not group.results:
             task = tasks[group.task]
-            why = _reason(table, task, group, folder)
+            why = _reason(table, task, group, folder, missing)
             encoder = names[group.encoder]
             key = (task.title, encoder, group.mode or "–", why)
             rows.setdefault(key, []).append(group.head)
@@ -139,7 +141,7 @@ def _missing(table, groups, names, folder):
     return Table("", "", columns, body)
 
 
-def _reason(table, task, group, folder):
+def _reason(table, task, group, folder, missing):
     """A job's folder is <task>/<head>/<encoder>/<mode>/..., less what its
     script does not take."""
     parts = [task.name, group.head]
@@ -150,8 +152,9 @@ def _reason(table, task, group, folder):
     place = folder.joinpath(*map(safe_name, parts))
     if any(place.rglob("job.json")):
         return "begun, not ended: see output.txt in its folder"
-    if not Path(table.data[task.data]).is_dir():
-        return f"no folder of the corpus: --data {task.data}=FOLDER"
+    if task.name in missing:
+        way = f"--data {task.data}=FOLDER" if task.data else "prepared_folder"
+        return f"no folder of the corpus: {way}"
     return "not begun"
 
 

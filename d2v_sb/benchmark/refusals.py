@@ -5,10 +5,11 @@ Authors
 """
 
 from collections import defaultdict
+from pathlib import Path
 
 from d2v_sb.benchmark.folder import read_noted
 from d2v_sb.benchmark.job import safe_name
-from d2v_sb.errors import DataError
+from d2v_sb.errors import CheckpointError, DataError
 
 SHOWN = 6  # of many faults
 WAY_OUT = "choose another -o, or remove"
@@ -30,10 +31,12 @@ def check_folders(folders, root):
     DataError
         With all that are refused.
     """
-    faults = []
+    faults, to_run = [], []
     for folder in folders:
         try:
-            changes = folder.changes(folder.is_done())
+            done = folder.is_done()
+            to_run += [] if done else [folder]
+            changes = folder.changes(done)
         except DataError as error:
             faults.append(str(error))
             continue
@@ -48,6 +51,7 @@ def check_folders(folders, root):
         for key, value in folder.job.arguments(folder.path).items():
             if "=" in value:  # SpeechBrain's reader would cut it there
                 faults.append(f"--{key} {value}: it must not have a =")
+    faults += _of_no_encoder(to_run)
     noted = _all_noted(root)
     faults += _of_other_origins(folders, noted, root)
     faults += _of_other_names(folders, noted, root)
@@ -57,6 +61,28 @@ def check_folders(folders, root):
         if len(faults) > SHOWN:
             shown.append(f"... and {len(faults) - SHOWN} more")
         raise DataError("\n".join(shown))
+
+
+def _of_no_encoder(folders):
+    """Sources that are no file, no folder, and no name of the hub.
+
+    Other words are left to the scripts: a table's own may know some.
+    """
+    faults = []
+    sources = {each.job.encoder: each.job.source for each in folders}
+    for name, source in sources.items():
+        if source is None or Path(source).expanduser().exists():
+            continue
+        if "/" not in source and not Path(source).suffix:
+            continue
+        # Imported here: it comes with torch.
+        from d2v_sb.checkpoints import check_source
+
+        try:
+            check_source(source)
+        except CheckpointError as error:
+            faults.append(f"encoder {name}: {error}")
+    return faults
 
 
 def _all_noted(root):
@@ -84,11 +110,12 @@ def _of_other_origins(folders, noted, root):
         now, place = folder.origin(), root / safe_name(name)
         others = before["corpus"] - {now["corpus"], None}
         if others:
+            data = folder.job.task.data
+            given = f"--data {data}" if data else "prepared_folder"
             faults.append(
-                f"{place} has jobs on {', '.join(sorted(others))}, and --data "
-                f"{folder.job.task.data}={folder.job.data} is another corpus, "
-                f"by its name: give that again, {WAY_OUT} {place} to run the "
-                "task anew"
+                f"{place} has jobs on {', '.join(sorted(others))}, and {given}="
+                f"{folder.job.corpus} is another corpus, by its name: give "
+                f"that again, {WAY_OUT} {place} to run the task anew"
             )
         if before["hparams"] - {now["hparams"], None}:
             faults.append(

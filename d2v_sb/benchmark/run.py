@@ -122,9 +122,12 @@ def without_corpus(jobs):
     """
     missing = {}
     for job in jobs:
-        if not Path(job.data).is_dir():
-            reason = f"no folder {job.data} (--data {job.task.data}=FOLDER)"
-            missing.setdefault(reason, []).append(job)
+        if job.corpus is None or Path(job.corpus).expanduser().is_dir():
+            continue
+        way = f"--data {job.task.data}=FOLDER"
+        if job.data is None:
+            way = f"prepared_folder of {job.task.name}"
+        missing.setdefault(f"no folder {job.corpus} ({way})", []).append(job)
     return missing
 
 

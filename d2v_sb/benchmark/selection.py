@@ -6,7 +6,8 @@ Authors
 
 from dataclasses import dataclass, field
 
-from d2v_sb.benchmark.job import MODES, safe_name
+from d2v_sb.benchmark.job import ARGUMENTS, MODES, safe_name
+from d2v_sb.benchmark.options import option_faults
 from d2v_sb.errors import UserError
 
 
@@ -27,7 +28,8 @@ class Selection:
     data : dict of str to str
         Folders of corpora, in place of the table's.
     options : dict of str to str
-        What all scripts get too, as YAML; they go before the table's.
+        What all scripts get too, or those of one task, by ``KEY`` or
+        ``TASK.KEY``, as YAML; they go before the table's.
     """
 
     tasks: tuple[str, ...] = ()
@@ -47,7 +49,48 @@ class Selection:
 
     def folder(self, table, name):
         """Where a corpus lies."""
-        return self.data.get(name, table.data[name])
+        return name and self.data.get(name, table.data[name])
+
+    def tasks_of(self, table):
+        """The tasks of which something is run."""
+        return [
+            task
+            for task in table.tasks
+            if task.name in (self.tasks or [task.name])
+            and set(task.heads) & set(self.heads or task.heads)
+        ]
+
+    def fits_nothing(self, table):
+        """What was named and has no effect on a task.
+
+        Arguments
+        ---------
+        table : Table
+            What is selected from.
+
+        Returns
+        -------
+        list of str
+            A line each.
+        """
+        run = self.tasks_of(table)
+        out = [
+            task.name
+            for task in table.tasks
+            if task.name in (self.tasks or [task.name]) and task not in run
+        ]
+        said = []
+        if out:
+            heads = " or ".join(self.heads)
+            said.append(f"not run: no head {heads}: {', '.join(out)}")
+        for name in ARGUMENTS:
+            without = [task.name for task in run if name not in task.takes]
+            if getattr(self, f"{name}s") and without:
+                said.append(
+                    f"--{name} is not for {', '.join(without)}: it follows "
+                    "from the hparams file"
+                )
+        return said
 
     def check(self, table):
         """Refuses what a table does not have.
@@ -74,7 +117,9 @@ class Selection:
 
         names = [task.name for task in table.tasks]
         check("task", self.tasks, names)
-        tasks = [t for t in table.tasks if t.name in (self.tasks or names)]
+        # Those that are there, should none of the named be.
+        asked = set(names).intersection(self.tasks) or names
+        tasks = [task for task in table.tasks if task.name in asked]
         heads = dict.fromkeys(head for task in tasks for head in task.heads)
         check("head", self.heads, heads)
         check("mode", self.modes, MODES)
@@ -98,12 +143,7 @@ class Selection:
                     f"--encoder {name}={source}: that is {other}: give "
                     f"--encoder {other}"
                 )
-        for key in self.options:
-            having = [task.name for task in tasks if key in task.reserved]
-            if having:
-                faults.append(
-                    f"--option {key}: jobs of {', '.join(having)} have their "
-                    "own; there are --encoder, --mode, --seed and --data"
-                )
+        if self.options:
+            faults += option_faults(self.options, self.tasks_of(table) or tasks)
         if faults:
             raise UserError("\n".join(faults))

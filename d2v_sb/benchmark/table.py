@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d2v_sb.benchmark.job import Job
+from d2v_sb.benchmark.options import options_of
 from d2v_sb.benchmark.selection import Selection
 
 
@@ -31,8 +32,9 @@ class Task:
         In commands and folders, and of its column.
     script, hparams : pathlib.Path
         What is run.
-    data : str
-        The corpus, by its name among the table's ``data``.
+    data : str, optional
+        The corpus, by its name among the table's ``data``; None where the
+        script is given no folder.
     measure : Column
         What the column shows.
     heads : dict of str to dict
@@ -55,7 +57,7 @@ class Task:
     title: str
     script: Path
     hparams: Path
-    data: str
+    data: str | None
     measure: Column
     heads: dict
     options: dict
@@ -68,7 +70,8 @@ class Task:
     @property
     def reserved(self):
         """The options that its jobs get from their place in the table."""
-        names = {"data_folder", "output_folder", *self.takes}
+        names = {"output_folder", *self.takes}
+        names |= set() if self.data is None else {"data_folder"}
         names |= {"lr"} if self.lrs else set()
         return names | ({"fold"} if self.folds else set())
 
@@ -134,9 +137,7 @@ class Table:
         modes = list(dict.fromkeys(selection.modes)) or self.modes
         seeds = list(dict.fromkeys(selection.seeds)) or self.seeds
         jobs = []
-        for task in self.tasks:
-            if selection.tasks and task.name not in selection.tasks:
-                continue
+        for task in selection.tasks_of(self):
             heads = [h for h in task.heads if h in (selection.heads or [h])]
             choices = itertools.product(
                 heads,
@@ -149,7 +150,7 @@ class Table:
             for head, (encoder, source), *others in choices:
                 words = dict(zip(("mode", "seed", "lr", "fold"), others))
                 data = selection.folder(self, task.data)
-                options = dict(selection.options)
+                options = options_of(selection.options, task.name)
                 words |= {"encoder": encoder, "source": source}
                 jobs.append(Job(task, head, data, options=options, **words))
         return jobs

@@ -165,7 +165,7 @@ def _task(path, part, name, data, script):
         title=part.get("title", text, name),
         script=Path(_place(path, str(files["script"]))),
         hparams=Path(_place(path, str(files["hparams"]))),
-        data=part.get("data", one_of(list(data))),
+        data=part.get("data", one_of(list(data)), None),
         measure=Column(
             column.get("name", one_of(MEASURES)), column.get("split", text)
         ),

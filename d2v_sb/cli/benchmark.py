@@ -7,6 +7,7 @@ Authors
 import contextlib
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -79,7 +80,8 @@ def several(name, destination, **options):
     "--option",
     "options",
     type=Pair(),
-    help="What all scripts get too, such as device=cuda or cache_folder=…",
+    help="What all scripts get too, such as device=cuda or cache_folder=…; "
+    "those of one task by TASK.KEY=VALUE.",
 )
 @click.option(
     "--jobs",
@@ -133,7 +135,9 @@ def benchmark(
 
     folder = Path(output).absolute()
     with refusing():
-        table, jobs = _select(table, data=data, **names)
+        table, jobs, said = _select(table, data=data, **names)
+        for line in said:
+            _say(line)
         if dry_run:
             _show(jobs, folder, nproc_per_node)
             return
@@ -143,10 +147,13 @@ def benchmark(
         try:
             outcome = run_jobs(jobs, folder, launcher, _say)
         except KeyboardInterrupt:
-            _say(f"The page has what is done: {_write_page(table, folder)}")
+            page = _write_page(table, folder, jobs)
+            _say(f"The page has what is done: {page}")
             raise
     _tell(outcome)
-    click.echo(_write_page(table, folder))
+    for line in _figures(table, folder):
+        _say(line)
+    click.echo(_write_page(table, folder, jobs))
     if outcome.failed or not outcome.done:
         raise SystemExit(1)
 
@@ -167,11 +174,12 @@ def refusing():
 
 
 def _select(table, encoders, data, options, **names):
-    """The table and the jobs of a command line."""
+    """The table and the jobs of a command line, and what of it is in vain."""
     from d2v_sb.benchmark.selection import Selection
     from d2v_sb.benchmark.table_file import find_table, read_table
 
     table = read_table(find_table(table))
+    _check_once({"encoder": encoders, "data": data, "option": options})
     folders = {k: Path(v).expanduser().absolute() for k, v in data}
     selection = Selection(
         encoders=dict(encoders),
@@ -179,7 +187,19 @@ def _select(table, encoders, data, options, **names):
         options=dict(options),
         **names,
     )
-    return table, table.jobs(selection)
+    return table, table.jobs(selection), selection.fits_nothing(table)
+
+
+def _check_once(given):
+    """Refuses a name that an option has twice: one would go unheard."""
+    faults = [
+        f"--{option} {name} is given {count} times: once is meant"
+        for option, pairs in given.items()
+        for name, count in Counter(name for name, _ in pairs).items()
+        if count > 1
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def _launcher(folder, gpus, slurm, num_jobs, num_processes):
@@ -214,25 +234,32 @@ def _number_or_text(text):
 
 
 def _show(jobs, folder, num_processes):
-    """Prints what would be run."""
+    """Prints what would be run: a line for each job, and below it the command
+    where there is something to do."""
     from d2v_sb.benchmark.refusals import check_folders
     from d2v_sb.benchmark.run import job_folders, without_corpus
 
     missing = without_corpus(jobs)
-    reasons = {job.name: why for why in missing for job in missing[why]}
-    folders = job_folders(jobs, folder)
-    runnable = [each for each in folders if each.job.name not in reasons]
-    check_folders(runnable, folder)
+    left_out = {job.name for some in missing.values() for job in some}
+    folders = job_folders(
+        [job for job in jobs if job.name not in left_out], folder
+    )
+    check_folders(folders, folder)
+    done = 0
     for number, each in enumerate(folders, 1):
-        state = "to be run"
-        if each.job.name in reasons:
-            state = f"not run: {reasons[each.job.name]}"
-        elif each.is_done():
+        state = "to be run" if each.noted() is None else "goes on"
+        if each.is_done():
             state = "done"
-        elif each.noted() is not None:
-            state = "goes on"
-        click.echo(f"# {number} of {len(jobs)}, {state}: {each.job.title}")
-        click.echo(shlex.join(each.job.command(each.path, num_processes)))
+            done += 1
+        click.echo(f"# {number} of {len(folders)}, {state}: {each.job.title}")
+        if state != "done":
+            click.echo(shlex.join(each.job.command(each.path, num_processes)))
+    for line in _not_run(missing):
+        click.echo(f"# {line}")
+    click.echo(
+        f"# to be run: {len(folders) - done}, done: {done}, "
+        f"not run: {len(left_out)}"
+    )
 
 
 def _say(line):
@@ -248,14 +275,38 @@ def _tell(outcome):
             _say(f"    {line}")
     if outcome.failed:
         _say("The same command tries these again, and goes on where they were.")
-    for why, jobs in outcome.missing.items():
+    for line in _not_run(outcome.missing):
+        _say(line)
+
+
+def _not_run(missing):
+    """A line for each corpus that is not there."""
+    for why, jobs in missing.items():
         tasks = dict.fromkeys(job.task.name for job in jobs)
-        _say(f"not run: {why}: {', '.join(tasks)}")
+        yield f"not run: {why}: {', '.join(tasks)}"
 
 
-def _write_page(table, folder):
+def _figures(table, folder):
+    """What was measured, a line for each cell that has a figure."""
+    from d2v_sb.benchmark.found import find_results
+    from d2v_sb.benchmark.summary import summarise
+    from d2v_sb.benchmark.texts import encoder_name, label, ours, unit
+
+    table, results = find_results(table, folder)
+    for cell in summarise(table, results):
+        if cell.estimate is not None:
+            encoder = encoder_name(cell.encoder, table.encoders)
+            names = (cell.task, cell.head, encoder, cell.mode, cell.chosen)
+            measure = f"{unit(cell.measure)} {ours(cell)} on {cell.split}"
+            yield f"{label(*names)}: {measure}"
+
+
+def _write_page(table, folder, jobs):
     """The page of all that is in the folder."""
     from d2v_sb.benchmark.found import find_results
     from d2v_sb.benchmark.page import write_page
+    from d2v_sb.benchmark.run import without_corpus
 
-    return write_page(*find_results(table, folder), folder)
+    left_out = without_corpus(jobs).values()
+    missing = {job.task.name for some in left_out for job in some}
+    return write_page(*find_results(table, folder), folder, missing)
