@@ -6,7 +6,6 @@ Authors
 
 import contextlib
 import json
-import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -132,6 +131,7 @@ def benchmark(
       d2v-sb benchmark mp3s -o results/mp3s --slurm partition=gpu
     """
     from d2v_sb.benchmark.run import run_jobs
+    from d2v_sb.benchmark.telling import dry_run_lines, end_lines, figure_lines
 
     folder = Path(output).absolute()
     with refusing():
@@ -139,7 +139,8 @@ def benchmark(
         for line in said:
             _say(line)
         if dry_run:
-            _show(jobs, folder, nproc_per_node)
+            for line in dry_run_lines(jobs, folder, nproc_per_node):
+                click.echo(line)
             return
         launcher = _launcher(
             folder, gpus, dict(slurm), num_jobs, nproc_per_node
@@ -150,8 +151,7 @@ def benchmark(
             page = _write_page(table, folder, jobs)
             _say(f"The page has what is done: {page}")
             raise
-    _tell(outcome)
-    for line in _figures(table, folder):
+    for line in (*end_lines(outcome), *figure_lines(table, folder)):
         _say(line)
     click.echo(_write_page(table, folder, jobs))
     if outcome.failed or not outcome.done:
@@ -233,72 +233,9 @@ def _number_or_text(text):
         return text
 
 
-def _show(jobs, folder, num_processes):
-    """Prints what would be run: a line for each job, and below it the command
-    where there is something to do."""
-    from d2v_sb.benchmark.refusals import check_folders
-    from d2v_sb.benchmark.run import job_folders, without_corpus
-
-    missing = without_corpus(jobs)
-    left_out = {job.name for some in missing.values() for job in some}
-    folders = job_folders(
-        [job for job in jobs if job.name not in left_out], folder
-    )
-    check_folders(folders, folder)
-    done = 0
-    for number, each in enumerate(folders, 1):
-        state = "to be run" if each.noted() is None else "goes on"
-        if each.is_done():
-            state = "done"
-            done += 1
-        click.echo(f"# {number} of {len(folders)}, {state}: {each.job.title}")
-        if state != "done":
-            click.echo(shlex.join(each.job.command(each.path, num_processes)))
-    for line in _not_run(missing):
-        click.echo(f"# {line}")
-    click.echo(
-        f"# to be run: {len(folders) - done}, done: {done}, "
-        f"not run: {len(left_out)}"
-    )
-
-
 def _say(line):
     """Tells what happens."""
     click.echo(line, err=True)
-
-
-def _tell(outcome):
-    """Says at the end what is not done, and why."""
-    for each, how in outcome.failed:
-        _say(f"failed: {each.job.title}: {how}; {each.log} ends with")
-        for line in each.last_lines():
-            _say(f"    {line}")
-    if outcome.failed:
-        _say("The same command tries these again, and goes on where they were.")
-    for line in _not_run(outcome.missing):
-        _say(line)
-
-
-def _not_run(missing):
-    """A line for each corpus that is not there."""
-    for why, jobs in missing.items():
-        tasks = dict.fromkeys(job.task.name for job in jobs)
-        yield f"not run: {why}: {', '.join(tasks)}"
-
-
-def _figures(table, folder):
-    """What was measured, a line for each cell that has a figure."""
-    from d2v_sb.benchmark.found import find_results
-    from d2v_sb.benchmark.summary import summarise
-    from d2v_sb.benchmark.texts import encoder_name, label, ours, unit
-
-    table, results = find_results(table, folder)
-    for cell in summarise(table, results):
-        if cell.estimate is not None:
-            encoder = encoder_name(cell.encoder, table.encoders)
-            names = (cell.task, cell.head, encoder, cell.mode, cell.chosen)
-            measure = f"{unit(cell.measure)} {ours(cell)} on {cell.split}"
-            yield f"{label(*names)}: {measure}"
 
 
 def _write_page(table, folder, jobs):

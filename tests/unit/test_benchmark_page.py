@@ -139,11 +139,14 @@ def test_the_page_says_what_was_not_run_and_why(table, tmp_path):
     begun = tmp_path / "librispeech100/ContextNet/data2vec-Base/clean/1"
     begun.mkdir(parents=True)
     (begun / "job.json").write_text("{}")
-    words = Page(write_page(table, [result(5.5)], tmp_path)).words
+    path = write_page(table, [result(5.5)], tmp_path, {"sid"})
+    words = Page(path).words
     missing = words.split("What was not run")[1]
     assert "begun, not ended: see output.txt" in missing
     assert "no folder of the corpus: --data voxceleb=FOLDER" in missing
     assert "LibriSpeech-100 mine clean not begun BiLSTM, ContextNet" in missing
+    words = Page(write_page(table, [result(5.5)], tmp_path)).words
+    assert "no folder of the corpus" not in words  # of what nobody asked for
     assert "1 of 8" in words  # runs; of them four of two learning rates
 
 

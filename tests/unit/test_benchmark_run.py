@@ -43,7 +43,7 @@ print("seed", given["seed"], "begins")
 if "stubborn" in given:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "child" in given:
-    idle = "import time; time.sleep(99)"
+    idle = "import time; time.sleep(40)"
     alone = "alone" in given  # as torchrun's workers
     child = subprocess.Popen(
         [sys.executable, "-c", idle], start_new_session=alone
@@ -60,7 +60,10 @@ if "meet" in given:
 if "fail" in given and not Path(given["fail"]).exists():
     print("no more memory")
     sys.exit(3)
+until = time.monotonic() + 40  # should the test be killed
 while "wait" in given and not Path(given["wait"]).exists():
+    if time.monotonic() > until:
+        sys.exit("nobody came")
     time.sleep(0.01)
 if "silent" in given:
     sys.exit()
@@ -152,7 +155,9 @@ def test_jobs_run_once_and_are_told_of(tmp_path, out):
     outcome = run_jobs(jobs, out, Local(), said.append)
     assert [each.job for each in outcome.done] == jobs
     assert said[0] == "jobs: 2, done: 0"
-    assert said[1] == "[1 of 2] begins: asr, ctc, A, clean, 1"
+    log = out / jobs[0].name / "output.txt"
+    begins = "[1 of 2] begins: asr, ctc, A, clean, 1"
+    assert said[1] == f"{begins}; it writes to {log}"
     assert said[2].startswith(
         "[1 of 2] done: asr, ctc, A, clean, 1: WER 11.00 on test, 0 s; about"
     )
@@ -364,6 +369,33 @@ def test_nothing_is_run_where_one_job_is_refused(tmp_path, out):
     assert not (out / "asr/a").exists()
 
 
+def test_an_encoder_that_is_not_there_is_refused(tmp_path, out):
+    """Not a single word, which a script may know, nor a name of the hub."""
+    (tmp_path / "encoder.pt").touch()
+    encoders = {
+        "Gone": str(tmp_path / "gone"),
+        "File": "gone.pt",
+        "There": str(tmp_path / "encoder.pt"),
+        "Hub": "hub/name",
+        "Word": "word",
+    }
+    jobs = small_table(tmp_path, {"a": {}}).jobs(
+        Selection(tasks=("asr",), encoders=encoders)
+    )
+    with pytest.raises(DataError) as info:
+        run_jobs(jobs, out, Local(), list().append)
+    assert str(info.value).splitlines() == [
+        f"encoder Gone: no such file or folder: {tmp_path / 'gone'}",
+        "encoder File: no such file or folder: gone.pt",
+    ]
+    assert not (out / "asr").exists()
+    # The result of one that has gone since stays.
+    (there,) = [job for job in jobs if job.encoder == "There"]
+    assert run_jobs([there], out, Local(), list().append).done
+    (tmp_path / "encoder.pt").unlink()
+    assert run_jobs([there], out, Local(), list().append).done
+
+
 def test_what_speechbrain_would_cut_is_refused(tmp_path, out):
     jobs = jobs_of(tmp_path, {"a": {}}, options={"text": "a=b"})
     with pytest.raises(DataError, match="--text a=b: it must not have a ="):
@@ -373,12 +405,14 @@ def test_what_speechbrain_would_cut_is_refused(tmp_path, out):
 # Stopped, killed
 
 RUNNER = """
+import signal
 import sys
 from d2v_sb.benchmark import launch
 from d2v_sb.benchmark.run import run_jobs
 from d2v_sb.benchmark.selection import Selection
 from d2v_sb.benchmark.table_file import read_table
 
+signal.alarm(60)  # should the test be killed
 launch.PATIENCE = 0.3
 table = read_table(sys.argv[1])
 try:

@@ -12,11 +12,15 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 from speechbrain import parse_arguments
+from speechbrain.utils.run_opts import RunOptions
 
 from d2v_sb.benchmark import table_file as module
+from d2v_sb.benchmark.folder import JobFolder
 from d2v_sb.benchmark.groups import outside
 from d2v_sb.benchmark.job import as_yaml, safe_name
+from d2v_sb.benchmark.options import FLAGS, RUN_OPTIONS
 from d2v_sb.benchmark.result import Measure, Result
+from d2v_sb.benchmark.run import without_corpus
 from d2v_sb.benchmark.selection import Selection
 from d2v_sb.benchmark.summary import summarise
 from d2v_sb.benchmark.table_file import ROOT, find_table, read_table
@@ -50,13 +54,19 @@ tasks:
         default_lr: 1e-4
         heads: {pool: {}}
 """
+# What tests give as options.
+KEYS = (
+    *("layers", "new", "text", "meet", "patience", "cache_folder"),
+    *("number_of_updates", "gpu_batch_seconds"),
+)
+HPARAMS = "".join(f"{key}: null\n" for key in KEYS)
 
 
 def make_table(folder, text=TABLE, script=""):
     """The file of a table, and what it names beside it."""
     (folder / "corpus").mkdir(exist_ok=True)
     (folder / "train.py").write_text(script)
-    (folder / "asr.yaml").touch()
+    (folder / "asr.yaml").write_text(HPARAMS)
     path = folder / "table.yaml"
     path.write_text(text)
     return path
@@ -301,6 +311,102 @@ def test_all_that_a_selection_names_in_vain_is_told(tmp_path):
         "--option seed: jobs of asr have their own",
     ):
         assert part in str(info.value)
+
+
+def test_heads_are_named_where_no_known_task_is_asked_for(tmp_path):
+    table = read_table(make_table(tmp_path))
+    with pytest.raises(UserError, match="known are BiLSTM, Linear, pool"):
+        table.jobs(Selection(tasks=("tts",), heads=("x",)))
+
+
+def test_what_fits_nothing_is_told(tmp_path):
+    table = read_table(make_table(tmp_path))
+    assert Selection().fits_nothing(table) == []
+    selection = Selection(heads=("pool",), modes=("clean",))
+    assert {job.task.name for job in table.jobs(selection)} == {"emotion"}
+    assert selection.fits_nothing(table) == [
+        "not run: no head pool: asr",
+        "--mode is not for emotion: it follows from the hparams file",
+    ]
+
+
+# Options
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """A table whose tasks have hparams files with other keys."""
+    text = TABLE.replace("asr.yaml", "other.yaml").replace(
+        "other.yaml", "asr.yaml", 1
+    )
+    (tmp_path / "other.yaml").write_text("layers: 1\nupdates: 9\n")
+    return read_table(make_table(tmp_path, text))
+
+
+def test_an_option_of_one_task_is_given_to_that_alone(two_files):
+    options = {"emotion.updates": "3", "layers": "1", "asr.layers": "2"}
+    jobs = two_files.jobs(Selection(options=options))
+    given = {job.task.name: job.options for job in jobs}
+    assert given["asr"] == {"layers": "2"}
+    assert given["emotion"] == {"layers": "1", "updates": "3"}
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ("updates", "of asr: give --option emotion.updates=… instead"),
+        ("asr.updates", "file of asr, and no option of SpeechBrain's"),
+        ("devi", "of asr, emotion, and no option of SpeechBrain's (did you"),
+        ("layer", "(did you mean layers?)"),
+        ("tts.layers", "no task 'tts' is to be run, but asr, emotion"),
+        ("emotion.lr", "jobs of emotion have their own"),
+        ("debug", "--option debug=x: it takes nothing but true"),
+    ],
+)
+def test_an_option_that_a_script_does_not_take_is_refused(
+    two_files, option, said
+):
+    with pytest.raises(UserError) as info:
+        two_files.jobs(Selection(options={option: "x"}))
+    assert said in str(info.value)
+
+
+def test_options_of_speechbrain_are_known_by_their_full_names(two_files):
+    actions = RunOptions._create_parser()._actions
+    own = [a for a in actions if a.dest not in ("help", "param_file")]
+    assert {a.dest for a in own if a.nargs == 0} == FLAGS
+    assert {a.dest for a in own if a.nargs != 0} == RUN_OPTIONS
+    selection = Selection(options={"debug": "true", "device": "cuda:1"})
+    words = two_files.jobs(selection)[0].command("/out")[2:]
+    _, run_options, overrides = parse_arguments(words)
+    assert run_options["debug"] and run_options["device"] == "cuda:1"
+    assert "debug" not in YAML(typ="safe").load(overrides)
+
+
+def test_an_hparams_file_that_is_no_yaml_is_named(two_files, tmp_path):
+    (tmp_path / "other.yaml").write_text("a: [")
+    with pytest.raises(DataError, match="other.yaml can not be read as YAML"):
+        two_files.jobs(Selection(options={"layers": "1"}))
+
+
+# Without a corpus's folder
+
+
+def test_a_task_on_own_csv_files_needs_no_data(tmp_path):
+    text = TABLE.replace("        data: small\n", "")
+    text = text.replace("{corpus: small,", "{prepared_folder: lists/mine,")
+    job = read_table(make_table(tmp_path, text)).jobs()[0]
+    assert job.data is None and "--data_folder" not in job.command("/out")
+    assert job.corpus == "lists/mine"
+    assert JobFolder(job, tmp_path).origin()["corpus"] == "mine"
+    reason = "no folder lists/mine (prepared_folder of asr)"
+    assert without_corpus([job]) == {reason: [job]}
+    option = {"asr.prepared_folder": str(tmp_path)}
+    selection = Selection(options=option, tasks=("asr",))
+    text = text.replace("asr.yaml", "csv.yaml")
+    (tmp_path / "csv.yaml").write_text("prepared_folder: x\ndata_folder: y\n")
+    jobs = read_table(make_table(tmp_path, text)).jobs(selection)
+    assert without_corpus(jobs) == {}
 
 
 # Tables that come with the recipes

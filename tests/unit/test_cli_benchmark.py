@@ -28,8 +28,8 @@ def pages(monkeypatch):
     """What is asked of the page, which is not made."""
     asked = []
 
-    def write_page(table, results, folder):
-        asked.append((table, results))
+    def write_page(table, results, folder, missing):
+        asked.append((table, results, missing))
         return folder / "benchmark.html"
 
     page = types.ModuleType("d2v_sb.benchmark.page")
@@ -57,10 +57,13 @@ def test_all_jobs_are_run_and_the_page_is_of_all(call, pages, tmp_path):
     assert result.exit_code == 0
     assert result.stdout == f"{tmp_path / 'out' / 'benchmark.html'}\n"
     assert "[1 of 1] done: asr, ctc, A, clean, 1: WER 11.00" in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last == "asr, ctc, A, clean: WER % 11.0 on test"
     own = ["--encoder", "Mine=results/a", "--seed", 4, "--mode", "published"]
     result = call({"ctc": {}}, *own)
     assert result.exit_code == 0 and "Mine, published, 4" in result.stderr
-    table, results = pages[-1]
+    table, results, missing = pages[-1]
+    assert not missing
     assert table.encoders == {"Mine": "results/a", "A": "a", "B": "b"}
     assert {(r.encoder, r.mode, r.seed) for r in results} == {
         ("a", "clean", 1),
@@ -88,16 +91,29 @@ def test_a_stopped_run_has_its_page(call, pages, monkeypatch):
     monkeypatch.setattr(Local, "start", stopped)
     result = call({"ctc": {}})
     assert result.exit_code == 130 and "goes on from here" in result.stderr
-    ((_, results),) = pages
+    ((_, results, _),) = pages
     assert [one.encoder for one in results] == ["a"]
 
 
-def test_what_is_not_run_is_named_at_the_end(call, tmp_path):
+def test_what_is_not_run_is_named_at_the_end(call, pages, tmp_path):
     missing = tmp_path / "missing"
     result = call({"ctc": {}}, "--data", f"small={missing}")
     assert result.exit_code == 1
     said = f"not run: no folder {missing} (--data small=FOLDER): asr"
-    assert said in result.stderr
+    assert said in result.stderr and pages[0][2] == {"asr"}
+    words = ["--data", f"small={missing}", "--task", "other", "--dry_run"]
+    result = call({"ctc": {}, "b": {}}, *words)
+    assert result.output.splitlines() == [
+        f"# {said}, other",
+        "# to be run: 0, done: 0, not run: 6",
+    ]
+
+
+def test_a_task_without_the_heads_that_are_asked_for_is_named(call):
+    words = ["--task", "other", "--head", "b", "--dry_run"]
+    result = call({"b": {}}, *words)
+    assert result.exit_code == 0
+    assert "not run: no head b: other\n" in result.stderr
 
 
 def test_a_dry_run_shows_commands_that_can_be_run(call, tmp_path):
@@ -106,13 +122,17 @@ def test_a_dry_run_shows_commands_that_can_be_run(call, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     words = ["--option", "text=a b", "--encoder", "B", "--dry_run"]
     result = call({"a": {}}, *words)
-    comment, line = result.output.splitlines()
+    comment, line, summary = result.output.splitlines()
     assert comment == "# 1 of 1, to be run: asr, a, B, clean, 1"
+    assert summary == "# to be run: 1, done: 0, not run: 0"
     command = shlex.split(line)
     assert command[0] == sys.executable and command[-2:] == ["--text", "a b"]
     result = call({"a": {}}, "--dry_run")
-    states = [x for x in result.output.splitlines() if x.startswith("#")]
-    assert states[0] == "# 1 of 2, done: asr, a, A, clean, 1"
+    first, second, command, summary = result.output.splitlines()
+    assert first == "# 1 of 2, done: asr, a, A, clean, 1"
+    assert second == "# 2 of 2, to be run: asr, a, B, clean, 1"
+    assert command.startswith(sys.executable)
+    assert summary == "# to be run: 1, done: 1, not run: 0"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -124,6 +144,8 @@ def test_a_dry_run_shows_commands_that_can_be_run(call, tmp_path):
         (["--data", "small"], "KEY=VALUE is expected"),
         (["--option", "=x"], "KEY=VALUE is expected"),
         (["--option", "seed=3"], "--option seed: jobs of asr"),
+        (["--option", "devi=cuda"], "did you mean device?"),
+        (["--encoder", "A", "--encoder", "A=x/y"], "--encoder A is given 2"),
         (["--gpus", "0", "--nproc_per_node", "2"], "is more than the 1"),
         (["--gpus", "0", "--slurm", "cluster=local"], "--gpus is of this"),
     ],
