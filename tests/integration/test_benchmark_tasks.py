@@ -154,17 +154,24 @@ def losses(folder):
 def test_all_columns_of_mp3s_run_and_the_cache_changes_nothing(
     data, tmp_path, mode
 ):
+    """Clean, both heads of each; their first ones also without the cache, and
+    in the published mode these alone."""
     ran = {}
     for cache in (True, False):
         root = tmp_path / str(cache)
         jobs = jobs_of("mp3s", data, root, mode, cache)
+        first = {job.task.name: job.head for job in reversed(jobs)}
+        if mode == "published" or not cache:
+            jobs = [job for job in jobs if job.head == first[job.task.name]]
         ran[cache] = run_all(jobs, root)
     cached, uncached = ran[True][0], ran[False][0]
-    assert {task for task, _ in cached} == set(MP3S)
-    assert len(cached) == 14  # two heads each
+    assert {task for task, _ in uncached} == set(MP3S)
+    assert len(cached) == (14 if mode == "clean" else 7)
     for key, result in cached.items():
         assert result.measures, key
         assert result.mode == mode
+        if key not in uncached:
+            continue
         ours, theirs = (losses(folders[key]) for _, folders in ran.values())
         # Three digits are logged.
         assert ours == pytest.approx(theirs, rel=0.011), key

@@ -205,7 +205,7 @@ def test_stretches_of_files_are_never_taken_from_the_cache(
 
 def test_absent_audio_is_an_error_with_a_way_out(tmp_path, utterances):
     (tmp_path / "3.wav").unlink()
-    with pytest.raises(DataError, match="3.wav: prepare the corpus again"):
+    with pytest.raises(DataError, match="3.wav, which 3 is in"):
         filled(tmp_path / "cache", utterances, view_of("clean", "test_view"))
 
 

@@ -121,7 +121,7 @@ def test_every_recipe_that_trains_writes_its_versions():
         for path, text in texts.items()
         if "sb.create_experiment_directory(" in text
     }
-    assert len(train) == 4
+    assert len(train) == 5
     for path, text in train.items():
         _, after = text.split("sb.create_experiment_directory(")
         call = after.split("\n    )\n")[1].split("\n")[0]
