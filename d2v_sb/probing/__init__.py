@@ -9,8 +9,8 @@ from d2v_sb.probing.criteria import speaker_criterion
 from d2v_sb.probing.ctc_task import CTCTask
 from d2v_sb.probing.duration import Epochs, Updates
 from d2v_sb.probing.frame_heads import make_frame_head
+from d2v_sb.probing.frozen import FrozenEncoder
 from d2v_sb.probing.model import FrameProbe, LayerSum, UtteranceProbe
-from d2v_sb.probing.modes import FrozenEncoder
 from d2v_sb.probing.rates import Constant, Linear, NewBob
 from d2v_sb.probing.rows import Beginnings, Segments, Whole, beginnings
 from d2v_sb.probing.run import ProbingRun

@@ -17,20 +17,12 @@ Authors
  * The d2v_sb developers 2026
 """
 
-import contextlib
-import dataclasses
-import hashlib
-import math
-
 import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from d2v_sb.errors import UserError
-from d2v_sb.lobes import Data2VecAudio
 from d2v_sb.lobes.feature_extractor import receptive_field
 from d2v_sb.masking import sample_span_mask, seeded_generator
-from d2v_sb.presets import SAMPLE_RATE
 
 # Transformers' defaults for data2vec: share of frames, span, fewest spans.
 SPEC_AUGMENT = (0.05, 10, 2)
@@ -38,155 +30,25 @@ SPEC_AUGMENT = (0.05, 10, 2)
 VERSION = 1
 
 
-class FrozenEncoder:
-    """An encoder that nothing trains, and its two views.
+class View:
+    """What of an utterance can be kept, and batches of it.
 
     Arguments
     ---------
-    source : str or EncoderConfig
-        As ``Data2VecAudio``'s.
-    mode : str
-        A key of ``MODES``.
-    save_path : str, optional
-        Folder in which weights from the hub are kept.
-    weights : str
-        "student", or "teacher" of a pretraining run.
-    precision : str
-        "fp32", or "bf16" or "fp16" by autocast.
-
-    Raises
-    ------
-    UserError
-        If there is no such mode.
-
-    Example
-    -------
-    >>> encoder = FrozenEncoder("tiny", "clean")
-    >>> (kept,) = encoder.test_view.keep([torch.rand(16000)], 16000)
-    >>> kept.shape
-    torch.Size([49, 3, 128])
+    frozen : FrozenEncoder
+        Whose states.
     """
 
-    def __init__(
-        self,
-        source,
-        mode,
-        save_path=None,
-        weights="student",
-        precision="fp32",
-    ):
-        if mode not in MODES:
-            raise UserError(f"--mode {mode}: it is one of {', '.join(MODES)}")
-        self.mode, self.precision = mode, precision
-        self.device = torch.device("cpu")
-        self._identity = None  # a second for each gigabyte
-        training, testing = MODES[mode]
-        self.lobe = Data2VecAudio(
-            source,
-            save_path or None,
-            output_all_hiddens=True,
-            weights=weights,
-            padding=training.padding,
-        )
-        for parameter in self.lobe.parameters():
-            parameter.requires_grad_(False)
-        self.lobe.eval()
-        if not training.normalises:
-            config = dataclasses.replace(self.lobe.config, normalize=False)
-            self.lobe.config = config
-        self.training_view, self.test_view = training(self), testing(self)
-
-    def to(self, device):
-        """Where it runs from now on."""
-        self.device = torch.device(device)
-        self.lobe.to(self.device)
-
-    @property
-    def pads_exactly(self):
-        """Whether heads are told which frames are padding."""
-        return self.test_view.pads_exactly
-
-    @property
-    def draws_chunks(self):
-        """Whether training may hear another stretch of a file each time."""
-        return self.training_view.draws_chunks
-
-    @property
-    def num_layers(self):
-        """Of states: the first block's input and each block's output."""
-        return self.lobe.config.encoder_layers + 1
-
-    @property
-    def width(self):
-        """Of a state."""
-        return self.lobe.output_size
-
-    def num_frames(self, num_samples):
-        """Frames of a waveform."""
-        return self.lobe.num_frames(num_samples)
-
-    def identity(self):
-        """Hash of architecture and weights."""
-        if self._identity is None:
-            self._identity = self._hash()
-        return self._identity
-
-    def _hash(self):
-        digest = hashlib.sha256(self.lobe.config.to_json().encode())
-        for name, tensor in sorted(self.lobe.state_dict().items()):
-            if name.endswith("_extra_state"):
-                continue
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    @contextlib.contextmanager
-    def running(self):
-        """Without gradients, in the precision that was asked for."""
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        kind = self.device.type
-        with (
-            torch.no_grad(),
-            torch.autocast(
-                kind,
-                dtype.get(self.precision),
-                enabled=self.precision in dtype,
-            ),
-        ):
-            yield
-
-    @property
-    def frame_rate(self):
-        """Frames of a second."""
-        hop = math.prod(s for *_, s in self.lobe.config.conv_feature_layers)
-        return SAMPLE_RATE / hop
-
-    def padded(self, wavs, longest):
-        """Waveforms as a batch (B, `longest`) on the device."""
-        batch = torch.zeros(len(wavs), longest)
-        for row, wav in zip(batch, wavs, strict=True):
-            row[: len(wav)] = wav
-        return batch.to(self.device, non_blocking=True)
-
-
-class Clean:
-    """Eval mode; each utterance gets what it gets alone."""
-
-    padding, normalises = "exact", True
-    # Whether what an utterance gets depends on how long its batch is.
-    by_batch = False
-    # Heads are told which frames are padding.
-    pads_exactly = True
-    # Training hears the same of an utterance in each epoch.
-    draws_chunks = False
+    kind = "states"
 
     def __init__(self, frozen):
         self.frozen = frozen
 
     def settings(self):
-        """What its states depend on."""
+        """What that depends on."""
         return {
-            "states": f"clean: {self.frozen.num_layers} layers",
+            "states": f"{self.name}: {self.kind}",
+            "layers": self.frozen.num_layers,
             "encoder": self.frozen.identity(),
             "version": VERSION,
             "precision": self.frozen.precision,
@@ -197,6 +59,19 @@ class Clean:
         """Numbers that are kept of a second of audio."""
         frozen = self.frozen
         return frozen.frame_rate * frozen.num_layers * frozen.width
+
+
+class Clean(View):
+    """Eval mode; each utterance gets what it gets alone."""
+
+    name = "clean"
+    padding, normalises = "exact", True
+    # Whether what an utterance gets depends on how long its batch is.
+    by_batch = False
+    # Heads are told which frames are padding.
+    pads_exactly = True
+    # Training hears the same of an utterance in each epoch.
+    draws_chunks = False
 
     def keep(self, wavs, longest):
         """What can be kept of utterances.
@@ -245,31 +120,14 @@ class Clean:
         return pad_sequence(kept, batch_first=True), [len(own) for own in kept]
 
 
-class PublishedTest:
+class PublishedTest(View):
     """Eval mode; padding is heard, and waveforms are as they are."""
 
+    name = "published, to test"
     padding, normalises = "fairseq", False
     by_batch = True
     pads_exactly = False
     draws_chunks = True
-
-    def __init__(self, frozen):
-        self.frozen = frozen
-
-    def settings(self):
-        """What its states depend on."""
-        return {
-            "states": f"published, to test: {self.frozen.num_layers} layers",
-            "encoder": self.frozen.identity(),
-            "version": VERSION,
-            "precision": self.frozen.precision,
-        }
-
-    @property
-    def values_per_second(self):
-        """As of ``Clean``."""
-        frozen = self.frozen
-        return frozen.frame_rate * frozen.num_layers * frozen.width
 
     def keep(self, wavs, longest):
         """As of ``Clean``; T is that of the batch."""
@@ -289,16 +147,9 @@ class PublishedTraining(PublishedTest):
     """Train mode, but for the conv stack, in which nothing is drawn: its
     frames are what can be kept."""
 
+    name = "published, to train"
+    kind = "conv frames"
     by_batch = False
-
-    def settings(self):
-        """What its frames depend on."""
-        return {
-            "states": "published, to train: conv frames",
-            "encoder": self.frozen.identity(),
-            "version": VERSION,
-            "precision": self.frozen.precision,
-        }
 
     @property
     def values_per_second(self):
