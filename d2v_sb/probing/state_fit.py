@@ -42,13 +42,8 @@ class Fit:
         """Whether the cache holds everything."""
         return self.needed_bytes <= self.limit_bytes
 
-    def message(self, hints=()):
+    def message(self):
         """What a user is to know where not everything fits.
-
-        Arguments
-        ---------
-        hints : sequence of str
-            Other ways out, such as "--cache_layers 12 takes a 25th of it".
 
         Returns
         -------
@@ -57,10 +52,10 @@ class Fit:
         Example
         -------
         >>> fit = Fit(3.6e5, 7.2e4, 2.5e6, 180e9, 900e9, by_disk=False)
-        >>> print(fit.message(["--cache_layers 12 takes a 25th of it"]))
+        >>> print(fit.message())
         a cache of 180 GB holds some 20.0 of 100.0 hours (states take 2.5 MB
         for each second); the rest is encoded at every epoch: --cache_gb 900
-        would hold all, --cache_layers 12 takes a 25th of it
+        would hold all
         """
         all_of_it = f"{math.ceil(self.needed_bytes / 1e9)}"
         if self.by_disk:
@@ -74,7 +69,7 @@ class Fit:
             f"{what} {size_text(self.limit_bytes)}{verb} some "
             f"{_share(self.held_seconds, self.seconds)} (states take "
             f"{size_text(self.bytes_per_second)} for each second); the rest "
-            "is encoded at every epoch: " + ", ".join([way_out, *hints])
+            f"is encoded at every epoch: {way_out}"
         )
 
 

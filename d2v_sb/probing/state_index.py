@@ -246,17 +246,6 @@ def cached(folder):
     return sorted(found, key=lambda c: (-c.num_bytes, c.folder))
 
 
-def cached_bytes(folder):
-    """Bytes of states of all settings in a cache.
-
-    Example
-    -------
-    >>> cached_bytes("absent")
-    0
-    """
-    return sum(part.num_bytes for part in cached(folder))
-
-
 def describe(folder):
     """Lines on what a cache holds, for a user who wants some of it back.
 
