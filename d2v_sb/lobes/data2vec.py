@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from d2v_sb.checkpoints import load_checkpoint
 from d2v_sb.lobes.encoder import Data2VecEncoder
 from d2v_sb.lobes.feature_extractor import num_frames
-from d2v_sb.lobes.lengths import frame_padding_mask, to_num_samples
+from d2v_sb.lobes.lengths import to_num_samples
+from d2v_sb.lobes.packing import Packing
 from d2v_sb.masking import FeatureMasking
 from d2v_sb.presets import REGULARISATION, EncoderConfig
 
@@ -158,19 +159,21 @@ class Data2VecAudio(Data2VecEncoder):
     def _encode(self, wavs, wav_lens):
         layers = self.config.conv_feature_layers
         num_samples = to_num_samples(wavs, wav_lens, layers)
-        N = wavs.shape[1]
-        mask = frame_padding_mask(num_samples, layers, wavs.device, N)
         x = self.project(self._extract(wavs, num_samples))
         x = F.dropout(x, self.projection.dropout, self.projection.training)
+        frames = [num_frames(n, layers) for n in num_samples]
         if self.masking is not None and self._learns_from_input():
-            frames = [num_frames(n, layers) for n in num_samples]
             x = self.masking(x, frames, self.mask_emb)
-        context = self.contextualize(x, mask, self.output_all_hiddens)
+        T = x.shape[1]
+        packing = Packing(frames, T, x.device) if min(frames) < T else None
+        context = self.contextualize(x, packing, self.output_all_hiddens)
         if self.output_all_hiddens:
             out = torch.stack(context.hidden_states)
         else:
             out = context.last_hidden_state
-        return _normalise_output(out, mask) if self.output_norm else out
+        if not self.output_norm:
+            return out
+        return _normalise_output(out, packing and packing.padding_mask)
 
     # Freezing
 

@@ -27,6 +27,7 @@ from d2v_sb.lobes.feature_extractor import (
 )
 from d2v_sb.lobes.layers import Freezable
 from d2v_sb.lobes.lengths import frame_padding_mask, to_num_samples
+from d2v_sb.lobes.packing import Packing
 from d2v_sb.lobes.transfer import StrictTransfer
 from d2v_sb.lobes.transformer import TransformerEncoder
 from d2v_sb.presets import EncoderConfig
@@ -122,8 +123,9 @@ class Data2VecEncoder(StrictTransfer, Freezable):
         ---------
         x : torch.Tensor
             Projected frames (B, T, D), masked or not.
-        padding_mask : torch.Tensor, optional
-            (B, T), True = padding.
+        padding_mask : torch.Tensor or Packing, optional
+            (B, T), True = padding. Of a mask on a GPU the lengths are waited
+            for; a ``Packing`` knows them.
         output_all_hiddens : bool
             Whether to keep all L+1 states.
         top_k_ffn : int
@@ -134,16 +136,16 @@ class Data2VecEncoder(StrictTransfer, Freezable):
         Context
             last_hidden_state (B, T, D), hidden_states, ffn_outputs.
         """
-        return self.encoder(x, padding_mask, output_all_hiddens, top_k_ffn)
+        packing = Packing.of(padding_mask)
+        return self.encoder(x, packing, output_all_hiddens, top_k_ffn)
 
     def _extract(self, wavs, num_samples):
         if self.config.normalize:
             padded = min(num_samples) < wavs.shape[1]
             lengths = torch.tensor(num_samples) if padded else None
             wavs = normalise_waveform(wavs, lengths)
-        return self.feature_extractor(
-            wavs.to(self.feature_extractor.layers[0].conv.weight.dtype)
-        )
+        dtype = self.feature_extractor.layers[0].conv.weight.dtype
+        return self.feature_extractor(wavs.to(dtype), num_samples)
 
     # Checkpoints: the architecture travels in the state_dict
 

@@ -7,13 +7,20 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from d2v_sb.lobes.affine import Linear, add_product, affine
 from d2v_sb.lobes.layers import Fp32LayerNorm, Freezable
+from d2v_sb.lobes.packing import Packing
 
 NORMALISE_EPS = 1e-5  # fairseq's F.layer_norm on the waveform
+# A CPU computes so many frames at a time: what the first layers make of them
+# stays in its cache.
+CPU_FRAMES = 100
 
 
 def num_frames(num_samples, conv_feature_layers):
@@ -108,7 +115,7 @@ def strided_conv(x, weight, stride):
     Arguments
     ---------
     x : torch.Tensor
-        (B, T, C).
+        (T, C).
     weight : torch.Tensor
         As in Conv1d: (C', C, kernel).
     stride : int
@@ -117,35 +124,35 @@ def strided_conv(x, weight, stride):
     Returns
     -------
     torch.Tensor
-        (B, T', C'), T' = (T - kernel) // stride + 1.
+        (T', C'), T' = (T - kernel) // stride + 1.
 
     Example
     -------
-    >>> x, weight = torch.rand(2, 20, 4), torch.rand(8, 4, 3)
-    >>> y = F.conv1d(x.transpose(1, 2), weight, stride=2).transpose(1, 2)
+    >>> x, weight = torch.rand(20, 4), torch.rand(8, 4, 3)
+    >>> y = F.conv1d(x.t()[None], weight, stride=2)[0].t()
     >>> torch.allclose(strided_conv(x, weight, 2), y, atol=1e-5)
     True
     """
-    B, T, _ = x.shape
+    T, C = x.shape
     kernel = weight.shape[2]
     T_out = (T - kernel) // stride + 1
-    taps = weight.permute(2, 1, 0)  # (kernel, C, C')
+    if C == 1:
+        # So narrow, a product is slow, and a copy of what it reads is cheap.
+        return affine(x[:, 0].unfold(0, kernel, stride), weight[:, 0])
+    taps = weight.permute(0, 2, 1)  # (C', kernel, C)
     y = None
     for first in range(0, kernel, stride):
         width = min(stride, kernel - first)
         if width == stride:
-            stretch = x[:, first : first + T_out * stride]
-            stretch = stretch.unflatten(1, (T_out, stride)).flatten(2)
+            stretch = x[first : first + T_out * stride].view(T_out, -1)
         else:
-            stretch = torch.cat(
-                [x[:, first + i :: stride][:, :T_out] for i in range(width)],
-                dim=2,
-            )
-        matrix = taps[first : first + width].flatten(0, 1).expand(B, -1, -1)
+            own = [x[first + i :: stride][:T_out] for i in range(width)]
+            stretch = torch.cat(own, dim=1) if width > 1 else own[0]
+        matrix = taps[:, first : first + width].flatten(1)
         if y is None:
-            y = torch.bmm(stretch, matrix)
+            y = affine(stretch, matrix)
         else:
-            y = torch.baddbmm(y, stretch, matrix)
+            y = add_product(y, stretch, matrix)
     return y
 
 
@@ -161,8 +168,8 @@ class ConvLayer(nn.Module):
 
     Example
     -------
-    >>> ConvLayer(1, 8, 10, 5, bias=False)(torch.rand(2, 100, 1)).shape
-    torch.Size([2, 19, 8])
+    >>> ConvLayer(1, 8, 10, 5, bias=False)(torch.rand(100, 1)).shape
+    torch.Size([19, 8])
     """
 
     def __init__(self, in_channels, out_channels, kernel, stride, bias):
@@ -174,7 +181,7 @@ class ConvLayer(nn.Module):
         self.norm = Fp32LayerNorm(out_channels)
 
     def forward(self, x):
-        """(B, T, C) -> (B, T', C')."""
+        """(T, C) -> (T', C')."""
         x = strided_conv(x, self.conv.weight, self.conv.stride[0])
         if self.conv.bias is not None:
             x = x + self.conv.bias
@@ -183,6 +190,13 @@ class ConvLayer(nn.Module):
 
 class ConvFeatureExtractor(Freezable):
     """The conv stack: normalised waveform to frames, one every 20 ms.
+
+    The waveforms of a batch lie end to end in one row, each from a whole
+    number of strides on; so the frames of each are what they are alone, and
+    padding makes no frames:
+
+        samples  |aaaaaaaaaa|aaaaa.....|bbbbbbbbbb|bbbbbbb...|
+        frames    a          (none)     b          (none)
 
     Arguments
     ---------
@@ -207,13 +221,48 @@ class ConvFeatureExtractor(Freezable):
                 ConvLayer(in_channels, channels, kernel, stride, conv_bias)
             )
             in_channels = channels
+        self.conv_feature_layers = conv_feature_layers
+        self.stride = math.prod(stride for _, _, stride in conv_feature_layers)
+        self.field = receptive_field(conv_feature_layers)
 
-    def forward(self, wavs):
-        """(B, N) -> (B, T, C)."""
-        x = wavs[:, :, None]
-        for layer in self.layers:
-            x = layer(x)
-        return x
+    def forward(self, wavs, num_samples=None):
+        """Makes frames.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Normalised waveforms (B, N).
+        num_samples : list of int, optional
+            Their true lengths; all N if not given.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, T, C); what is in the padding has no meaning.
+        """
+        B, N = wavs.shape
+        T = num_frames(N, self.conv_feature_layers)
+        S = self.stride
+        x = F.pad(wavs, (0, -N % S)).unflatten(1, (-1, S))
+        if num_samples is None or min(num_samples) == N:
+            return self._frames(x.flatten(0, 1)).unflatten(0, (B, -1))[:, :T]
+        strides = [-(-n // S) for n in num_samples]
+        packing = Packing(strides, x.shape[1], wavs.device)
+        return packing.unpack(self._frames(packing.pack(x)))[:, :T]
+
+    def _frames(self, strides):
+        """A row of samples (L, S), strides S, to a frame for each (L, C)."""
+        L, S = strides.shape
+        row = F.pad(strides.flatten(), (0, self.field - S))
+        step = CPU_FRAMES if row.is_cpu else L
+        parts = []
+        for begin in range(0, L, step):
+            end = min(begin + step, L)
+            x = row[begin * S : (end - 1) * S + self.field, None]
+            for layer in self.layers:
+                x = layer(x)
+            parts.append(x)
+        return torch.cat(parts)
 
 
 class Projection(Freezable):
@@ -237,7 +286,7 @@ class Projection(Freezable):
     def __init__(self, channels, width, dropout=0.0):
         super().__init__()
         self.norm = Fp32LayerNorm(channels)
-        self.linear = nn.Linear(channels, width)
+        self.linear = Linear(channels, width)
         self.dropout = dropout
 
     def forward(self, frames):

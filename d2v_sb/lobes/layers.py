@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -57,7 +58,6 @@ class Fp32LayerNorm(nn.LayerNorm):
     Example
     -------
     >>> import torch
-    >>> import torch
     >>> norm = Fp32LayerNorm(4)
     >>> norm(torch.rand(2, 4, dtype=torch.bfloat16)).dtype
     torch.bfloat16
@@ -65,9 +65,14 @@ class Fp32LayerNorm(nn.LayerNorm):
 
     def forward(self, x):
         """Normalises x (..., channels)."""
-        weight = None if self.weight is None else self.weight.float()
-        bias = None if self.bias is None else self.bias.float()
-        out = F.layer_norm(
-            x.float(), self.normalized_shape, weight, bias, self.eps
-        )
-        return out.to(x.dtype)
+        weight, bias = self.weight, self.bias
+        dtype = x.dtype
+        # torch's kernels read and write half precision and compute in float32;
+        # copies in float32 take several times as long as the norm. Only a GPU
+        # wants weights of the input's type for that.
+        if weight is not None and weight.dtype != dtype and not x.is_cpu:
+            x, weight, bias = x.float(), weight.float(), bias.float()
+        # Autocast would make float32 of it.
+        with torch.autocast(x.device.type, enabled=False):
+            out = F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+        return out.to(dtype)

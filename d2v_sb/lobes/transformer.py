@@ -1,6 +1,6 @@
 """The transformer of data2vec: post-norm blocks over positioned frames.
 
-    x -> zero padding -> x + positions -> norm -> dropout -> L blocks
+    x -> zero padding -> x + positions -> pack -> norm -> dropout -> L blocks
     block: x = norm(x + attention(x));  x = norm(x + ffn(x))
 
 There is no final norm, and no pre-norm variant: data2vec Large is post-norm,
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from d2v_sb.lobes.affine import Linear
 from d2v_sb.lobes.layers import Fp32LayerNorm, Freezable
 from d2v_sb.lobes.positional import PositionalConv
 
@@ -58,25 +59,25 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.q_proj = Linear(width, width)
+        self.k_proj = Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
-    def forward(self, x, attention_mask=None):
-        """x (B, T, D); mask broadcasts to (B, H, T, T), True = attend."""
+    def forward(self, x, packing=None):
+        """x (B, T, D), or packed (N, D): as it came."""
         q, k, v = (
-            projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            projection(x).unflatten(-1, (self.num_heads, -1))
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        y = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=attention_mask,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        return self.out_proj(y.transpose(1, 2).flatten(2))
+        dropout = self.dropout if self.training else 0.0
+        if packing is None:
+            q, k, v = (y.transpose(1, 2) for y in (q, k, v))
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            y = y.transpose(1, 2)
+        else:
+            y = packing.attend(q, k, v, dropout)
+        return self.out_proj(y.flatten(-2))
 
 
 class TransformerLayer(Freezable):
@@ -102,31 +103,31 @@ class TransformerLayer(Freezable):
             width, config.encoder_attention_heads, config.attention_dropout
         )
         self.self_attn_layer_norm = Fp32LayerNorm(width)
-        self.fc1 = nn.Linear(width, config.encoder_ffn_embed_dim)
-        self.fc2 = nn.Linear(config.encoder_ffn_embed_dim, width)
+        self.fc1 = Linear(width, config.encoder_ffn_embed_dim)
+        self.fc2 = Linear(config.encoder_ffn_embed_dim, width)
         self.final_layer_norm = Fp32LayerNorm(width)
         self.dropout = config.dropout
         self.activation_dropout = config.activation_dropout
 
-    def forward(self, x, attention_mask=None):
+    def forward(self, x, packing=None):
         """Runs the block.
 
         Arguments
         ---------
         x : torch.Tensor
-            (B, T, D).
-        attention_mask : torch.Tensor, optional
-            True = attend, broadcast to (B, H, T, T).
+            (B, T, D); the valid frames (N, D) of a padded batch.
+        packing : Packing, optional
+            Of which rows they are.
 
         Returns
         -------
         torch.Tensor
-            The block's output (B, T, D).
+            The block's output, as x.
         torch.Tensor
-            The FFN's output before dropout, residual and norm (B, T, D): the
+            The FFN's output before dropout, residual and norm, as x: the
             targets of data2vec (paper, section 3.3 and table 4).
         """
-        y = self.self_attn(x, attention_mask)
+        y = self.self_attn(x, packing)
         x = self.self_attn_layer_norm(
             x + F.dropout(y, self.dropout, self.training)
         )
@@ -197,17 +198,15 @@ class TransformerEncoder(nn.Module):
                 nn.init.normal_(module.weight, 0.0, INIT_STD)
                 nn.init.zeros_(module.bias)
 
-    def forward(
-        self, x, padding_mask=None, output_all_hiddens=False, top_k_ffn=0
-    ):
+    def forward(self, x, packing=None, output_all_hiddens=False, top_k_ffn=0):
         """Contextualises frames.
 
         Arguments
         ---------
         x : torch.Tensor
             Projected frames (B, T, D).
-        padding_mask : torch.Tensor, optional
-            (B, T), True = padding.
+        packing : Packing, optional
+            Which of them are padding. What comes out for these is zero.
         output_all_hiddens : bool
             Whether to keep all L+1 states.
         top_k_ffn : int
@@ -218,21 +217,24 @@ class TransformerEncoder(nn.Module):
         Context
             The last state, and what was asked for.
         """
-        attention_mask = None
-        if padding_mask is not None:
-            x = x.masked_fill(padding_mask[:, :, None], 0.0)
-            attention_mask = ~padding_mask[:, None, None, :]
-        x = self.layer_norm(x + self.positions(x, padding_mask))
+        mask = None if packing is None else packing.padding_mask
+        if mask is not None:
+            x = x.masked_fill(mask[:, :, None], 0.0)
+        x = x + self.positions(x, mask)
+        if packing is not None:
+            x = packing.pack(x)
+        x = self.layer_norm(x)
         # Frozen positions and norm are deterministic: no dropout behind them.
         active = self.training and not self.positions.frozen
         x = F.dropout(x, self.dropout, active)
-        return self._blocks(x, attention_mask, output_all_hiddens, top_k_ffn)
+        context = self._blocks(x, packing, output_all_hiddens, top_k_ffn)
+        return context if packing is None else _unpack(context, packing)
 
     # LayerDrop's choices change from step to step: compiled as one graph, the
     # loop would be compiled anew for each. Blocks compile one by one and
     # share their code.
     @torch.compiler.disable(recursive=False)
-    def _blocks(self, x, attention_mask, output_all_hiddens, top_k_ffn):
+    def _blocks(self, x, packing, output_all_hiddens, top_k_ffn):
         hiddens = [x] if output_all_hiddens else []
         ffns = []
         first_ffn = len(self.layers) - top_k_ffn
@@ -242,11 +244,9 @@ class TransformerEncoder(nn.Module):
                 ffn = torch.zeros_like(x)
             elif self.checkpoint_activations and torch.is_grad_enabled():
                 # The reentrant kind would run DDP's hooks twice.
-                x, ffn = checkpoint(
-                    layer, x, attention_mask, use_reentrant=False
-                )
+                x, ffn = checkpoint(layer, x, packing, use_reentrant=False)
             else:
-                x, ffn = layer(x, attention_mask)
+                x, ffn = layer(x, packing)
             if output_all_hiddens:
                 hiddens.append(x)
             if i >= first_ffn:
@@ -259,3 +259,15 @@ class TransformerEncoder(nn.Module):
         if not layer.training or self.layerdrop <= 0:
             return False
         return torch.rand(()).item() < self.layerdrop
+
+
+def _unpack(context, packing):
+    """The padded batch again."""
+    unpack = packing.unpack
+    hiddens, ffns = (
+        tuple(unpack(x) for x in states)
+        for states in (context.hidden_states, context.ffn_outputs)
+    )
+    # The last of all states is the output: unpacked once.
+    last = hiddens[-1] if hiddens else unpack(context.last_hidden_state)
+    return Context(last, hiddens, ffns)

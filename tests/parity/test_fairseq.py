@@ -25,6 +25,7 @@ from d2v_sb.checkpoints import (
 from d2v_sb.errors import CheckpointError
 from d2v_sb.lobes import CTCModel, Data2VecAudio, WeightedData2Vec
 from d2v_sb.lobes.feature_extractor import normalise_waveform
+from d2v_sb.lobes.packing import Packing
 
 pytestmark = pytest.mark.parity
 
@@ -398,14 +399,14 @@ def test_ctc_head_and_vocabulary_survive_every_format(reference, tmp_path):
 # Plausible mistakes, each far outside the tolerance
 
 
-def pre_norm(self, x, attention_mask=None):
-    x = x + self.self_attn(self.self_attn_layer_norm(x), attention_mask)
+def pre_norm(self, x, packing=None):
+    x = x + self.self_attn(self.self_attn_layer_norm(x), packing)
     ffn = self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
     return x + ffn, ffn
 
 
-def ffn_after_residual(self, x, attention_mask=None):
-    x = self.self_attn_layer_norm(x + self.self_attn(x, attention_mask))
+def ffn_after_residual(self, x, packing=None):
+    x = self.self_attn_layer_norm(x + self.self_attn(x, packing))
     ffn = self.fc2(F.gelu(self.fc1(x)))
     return self.final_layer_norm(x + ffn), x + ffn
 
@@ -491,12 +492,12 @@ def positions_see_padding(encoder, monkeypatch):
     monkeypatch.setattr(positions, "forward", lambda x, mask: forward(x))
 
 
-def blocks_see_padding(encoder, monkeypatch):
+def utterances_see_each_other(encoder, monkeypatch):
     blocks = encoder.encoder._blocks
     monkeypatch.setattr(
         encoder.encoder,
         "_blocks",
-        lambda x, mask, *rest: blocks(x, None, *rest),
+        lambda x, _, *rest: blocks(x, Packing([len(x)], len(x)), *rest),
     )
 
 
@@ -509,7 +510,7 @@ def statistics_include_padding(encoder, monkeypatch):
 
 PADDING_MISTAKES = (
     positions_see_padding,
-    blocks_see_padding,
+    utterances_see_each_other,
     statistics_include_padding,
 )
 
@@ -528,13 +529,11 @@ def test_padding_fairseq_without_zeroing_is_not_fairseqs(
     source = str(reference / PRETRAINED[0])
     encoder = Data2VecAudio(source, padding="fairseq").eval()
 
-    def not_zeroed(x, padding_mask, *rest):
-        x = encoder.encoder.layer_norm(x + encoder.encoder.positions(x))
-        mask = ~padding_mask[:, None, None, :]
-        return encoder.encoder._blocks(x, mask, *rest)
+    whole = encoder.encoder.forward
 
-    def forward(x, padding_mask, output_all_hiddens, top_k_ffn):
-        return not_zeroed(x, padding_mask, output_all_hiddens, top_k_ffn)
+    def forward(x, packing, *rest):
+        packing.padding_mask = None
+        return whole(x, packing, *rest)
 
     monkeypatch.setattr(encoder.encoder, "forward", forward)
     assert error_padded(encoder, recorded) > 100 * TOLERANCE

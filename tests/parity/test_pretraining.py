@@ -374,8 +374,8 @@ def block_outputs_as_targets(brain, monkeypatch):
 
 @mistake()
 def residual_stream_as_targets(brain, monkeypatch):
-    def forward(self, x, attention_mask=None):
-        x = self.self_attn_layer_norm(x + self.self_attn(x, attention_mask))
+    def forward(self, x, packing=None):
+        x = self.self_attn_layer_norm(x + self.self_attn(x, packing))
         ffn = self.fc2(F.gelu(self.fc1(x)))
         return self.final_layer_norm(x + ffn), x + ffn
 
