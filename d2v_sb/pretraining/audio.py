@@ -8,6 +8,7 @@ import csv
 import math
 from typing import NamedTuple
 
+import numpy as np
 import soundfile
 import torch
 from torch.utils.data import Dataset
@@ -111,7 +112,10 @@ def read_crop(path, start, num_samples):
             f"{path} can not be read as audio: {error}. Mend it, or remove it "
             "and the manifests that list it"
         ) from error
-    wav = torch.from_numpy(samples).mean(dim=1)
+    wav = torch.from_numpy(samples)
+    # A mean over one channel, and torch's isfinite below, would each take long
+    # beside the decoding.
+    wav = wav[:, 0] if wav.shape[1] == 1 else wav.mean(dim=1)
     if rate != SAMPLE_RATE:
         wav = resample(wav, rate, SAMPLE_RATE)
     # A header's duration can be off by a sample after resampling.
@@ -121,9 +125,10 @@ def read_crop(path, start, num_samples):
             " what the manifest says: the file changed or is damaged; delete "
             "the manifests, they are made again"
         )
-    if not torch.isfinite(wav).all():
+    if not np.isfinite(wav.numpy()).all():
         raise DataError(f"{path} holds samples that are NaN or infinite")
-    wav = torch.nn.functional.pad(wav, (0, max(0, num_samples - len(wav))))
+    if len(wav) < num_samples:
+        wav = torch.nn.functional.pad(wav, (0, num_samples - len(wav)))
     return wav[:num_samples]
 
 
