@@ -11,13 +11,13 @@ import time
 import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.sampler import DynamicBatchSampler
 from torch.nn.parallel import DistributedDataParallel
 
 from d2v_sb.errors import UserError
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.sampling import UpdateBatchSampler, plan_accumulation
+from d2v_sb.waiting import TimedLoader, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class UpdateBrain(sb.Brain):
         self.skipped_steps = 0  # in a row
         self.total_skipped = 0  # since the start or a resumption
         self.grad_norm = torch.tensor(math.nan)  # until the first step
-        self._seconds = 0.0
-        self._since = time.perf_counter()
+        self.waiting = Waiting(self.hparams.num_workers)
+        self.restart_clock()
 
     def plan_update(self):
         """Cuts an update into micro-batches.
@@ -198,8 +198,9 @@ class UpdateBrain(sb.Brain):
         )
 
     def _loader(self, dataset, batch_sampler, collate_fn=PaddedBatch):
-        return make_dataloader(
+        return TimedLoader(
             dataset,
+            waiting=self.waiting,
             batch_sampler=batch_sampler,
             num_workers=self.hparams.num_workers,
             collate_fn=collate_fn,
@@ -311,12 +312,18 @@ class UpdateBrain(sb.Brain):
         self.restart_clock()
 
     def restart_clock(self):
-        """Throughput is measured from now on."""
+        """Throughput and waiting are measured from now on."""
         self._seconds = 0.0
         self._since = time.perf_counter()
+        self.waiting.restart()
 
     def audio_per_second(self):
         """Seconds of audio trained on per second since the clock was started,
         over all processes."""
         elapsed = time.perf_counter() - self._since
         return self._seconds * self.num_processes / max(elapsed, 1e-9)
+
+    def share_waiting(self):
+        """Share of the time since the clock was started that the loader was
+        waited for, by the process that waited longest; all must ask."""
+        return self.waiting.share(self.device)

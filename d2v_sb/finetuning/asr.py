@@ -93,6 +93,7 @@ class ASRBrain(FineTuningBrain):
             self.train_stats = {
                 "loss": stage_loss,
                 "audio_s_per_s": self.audio_per_second(),
+                "waiting": self.share_waiting(),
             }
             return
         stats = {

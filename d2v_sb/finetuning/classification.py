@@ -162,6 +162,7 @@ class ClassificationBrain(FineTuningBrain):
             self.train_stats = {
                 "loss": stage_loss,
                 "audio_s_per_s": self.audio_per_second(),
+                "waiting": self.share_waiting(),
             }
             return
         matrix = confusion(

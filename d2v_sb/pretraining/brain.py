@@ -270,6 +270,7 @@ class PretrainingBrain(UpdateBrain):
             "decay": self.teacher.decay(update),
             "lr": self.optimizer.param_groups[0]["lr"],
             "audio_s_per_s": self.audio_per_second(),
+            "waiting": self.share_waiting(),
             "skipped": self.total_skipped,
         }
         self.restart_clock()
@@ -277,7 +278,7 @@ class PretrainingBrain(UpdateBrain):
             self.hparams.curves.append(self.last)
         logger.info(
             "update %d  loss %.3f  target_std %.3f  prediction_std %.3f  "
-            "%.0f s/s",
+            "%.0f s/s  waiting %.1f %%",
             *(
                 self.last[k]
                 for k in (
@@ -288,6 +289,7 @@ class PretrainingBrain(UpdateBrain):
                     "audio_s_per_s",
                 )
             ),
+            100 * self.last["waiting"],
         )
         stds = self.last["target_std"], self.last["prediction_std"]
         if self.hparams.collapse_guard.act(update, *stds):

@@ -24,6 +24,7 @@ COLUMNS = (
     "grad_norm",
     "lr",
     "audio_s_per_s",
+    "waiting",
     "skipped",
 )
 
@@ -96,7 +97,7 @@ class Curves:
     >>> curves.append({"update": 200, "loss": 1.25})
     >>> curves.resume_at(100)
     >>> path.read_text().splitlines()[1:]
-    ['100,1.5,,,,,,,,,,']
+    ['100,1.5,,,,,,,,,,,']
     """
 
     def __init__(self, path, tensorboard=False):
@@ -143,8 +144,16 @@ class Curves:
             # A kill may have cut the last line short.
             if line.endswith("\n") and int(line.split(",")[0]) <= update
         ]
-        with replacing(self.path) as beside:
-            beside.write_text("".join(lines[:1] + kept), encoding="utf-8")
+        with (
+            replacing(self.path) as beside,
+            open(beside, "w", newline="", encoding="utf-8") as stream,
+        ):
+            # Another version may have written other columns.
+            writer = csv.DictWriter(
+                stream, COLUMNS, extrasaction="ignore", lineterminator="\n"
+            )
+            writer.writeheader()
+            writer.writerows(csv.DictReader([*lines[:1], *kept]))
 
 
 def _short(value):

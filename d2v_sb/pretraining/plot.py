@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import math
 from pathlib import Path
 
 from d2v_sb.atomic import replacing
@@ -21,6 +22,7 @@ PANELS = (
     ("cosine of neighbouring conv frames", ("frame_cosine",)),
     ("gradient norm", ("grad_norm",)),
     ("audio seconds per second", ("audio_s_per_s",)),
+    ("share of the time waiting for audio", ("waiting",)),
 )
 STYLES = ("-", ":")
 
@@ -71,7 +73,7 @@ def read_curves(path):
 
 
 def plot_curves(runs, target):
-    """Draws runs over each other, a panel for each quantity.
+    """Draws runs over each other, a panel for each quantity that they have.
 
     Arguments
     ---------
@@ -87,11 +89,17 @@ def plot_curves(runs, target):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    axes = figure.subplots(2, 3)
-    for color, (label, path) in enumerate(runs.items()):
-        columns = read_curves(path)
-        for axis, (title, names) in zip(axes.flat, PANELS, strict=True):
+    curves = {label: read_curves(path) for label, path in runs.items()}
+    known = {name for columns in curves.values() for name in columns}
+    # Older versions did not write all of them.
+    panels = [panel for panel in PANELS if known.intersection(panel[1])]
+    num_columns = max(1, math.ceil(len(panels) / 2))
+    figure = Figure(figsize=(11 / 3 * num_columns, 6), layout="constrained")
+    axes = figure.subplots(2, num_columns, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for color, (label, columns) in enumerate(curves.items()):
+        for axis, (title, names) in zip(axes.flat, panels, strict=False):
             axis.set_title(title, fontsize=10)
             for name, style in zip(names, STYLES, strict=False):
                 axis.plot(
@@ -104,7 +112,7 @@ def plot_curves(runs, target):
                 )
     for axis in axes.flat:
         axis.grid(alpha=0.3)
-    for axis in axes[-1]:
+    for axis in axes.flat[: len(panels)][-num_columns:]:
         axis.set_xlabel("update")
     axes[0, 0].legend(fontsize=8)
     try:

@@ -157,6 +157,7 @@ class ProbingBrain(UpdateBrain):
             self.train_stats = {
                 "loss": stage_loss,
                 "audio_s_per_s": self.audio_per_second(),
+                "waiting": self.share_waiting(),
             }
             return
         task = self.hparams.task

@@ -13,6 +13,11 @@ from d2v_sb.reporting.train_log import best, series
 
 # A first loss a hundred times the last one would leave nothing else to see.
 DECADES = 30.0
+WAITING = (
+    "Near 0, reading keeps up with training. Above 0.05 more workers "
+    "(num_workers), a faster disk or files that are quicker to read would make "
+    "the run shorter."
+)
 
 
 class Measure(NamedTuple):
@@ -133,6 +138,11 @@ def fine_tuning_charts(log, measure):
         "Higher is faster. It drops where the encoder begins to learn, and "
         "wherever reading the data is what takes the time.",
         lines(speed="train audio_s_per_s"),
+    )
+    add(
+        "Share of the time that the loader was waited for",
+        WAITING,
+        lines(share="train waiting"),
     )
     return charts
 

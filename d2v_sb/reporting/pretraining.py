@@ -6,7 +6,7 @@ Authors
 
 from d2v_sb.pretraining.collapse import CollapseGuard
 from d2v_sb.reporting.drawing import Level, Line, draw, drawable
-from d2v_sb.reporting.fine_tuning import loss_scale
+from d2v_sb.reporting.fine_tuning import WAITING, loss_scale
 from d2v_sb.reporting.parts import Chart
 from d2v_sb.reporting.train_log import series
 
@@ -112,6 +112,11 @@ def pretraining_charts(curves, log, options):
         "Higher is faster. Gaps of speed are validations, checkpoints, or a "
         "disk that is slow.",
         line("speed", "audio_s_per_s"),
+    )
+    add(
+        "Share of the time that the loader was waited for",
+        WAITING,
+        line("share", "waiting"),
     )
     add(
         "Updates left out",

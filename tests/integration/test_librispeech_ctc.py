@@ -105,7 +105,7 @@ def test_a_run_logs_measures_and_unfreezes(trained):
         "update: 6",
         "split: test-clean",
     ]
-    assert "audio_s_per_s" in lines[0]
+    assert "audio_s_per_s" in lines[0] and "train waiting: " in lines[0]
     assert (output / "wer_test-clean.txt").is_file()
     assert (output / "cer_test-clean.txt").is_file()
     assert "WER on test-clean" in (output / "report.html").read_text()

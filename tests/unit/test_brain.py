@@ -17,7 +17,10 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.nnet.linear import Linear
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from d2v_sb import brain as brain_module
+from d2v_sb import (
+    brain as brain_module,
+    waiting,
+)
 from d2v_sb.brain import UpdateBrain
 from d2v_sb.checkpointer import AtomicCheckpointer
 from d2v_sb.errors import UserError
@@ -233,10 +236,14 @@ def test_checkpoints_within_an_epoch_come_between_updates(tmp_path):
     assert not brain._should_save_intra_epoch_ckpt(0.0, 1)
 
 
-def test_a_run_resumed_within_an_epoch_ends_with_the_same_weights(tmp_path):
-    def run(folder, break_at=None):
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_run_resumed_within_an_epoch_ends_with_the_same_weights(
+    tmp_path, num_workers
+):
+    def run(folder, break_at=None, num_workers=num_workers):
         checkpointer = AtomicCheckpointer(folder)
-        brain = toy(checkpointer, ckpt_interval_steps=1, lr=0.1)
+        options = {"lr": 0.1, "num_workers": num_workers}
+        brain = toy(checkpointer, ckpt_interval_steps=1, **options)
         step = brain.optimizers_step
 
         def stepped():
@@ -248,7 +255,7 @@ def test_a_run_resumed_within_an_epoch_ends_with_the_same_weights(tmp_path):
         fit(brain)
         return weights(brain)
 
-    whole = run(tmp_path / "whole")
+    whole = run(tmp_path / "whole", num_workers=0)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", break_at=3)
     assert torch.equal(run(tmp_path / "broken"), whole)
@@ -295,6 +302,31 @@ def test_audio_per_second_is_true_audio_of_all_processes(monkeypatch):
     assert brain.audio_per_second() == pytest.approx(4 * 3 / 2)
     brain.on_stage_start(sb.Stage.TRAIN, 2)
     assert brain.audio_per_second() == 0
+
+
+def test_a_stage_knows_its_share_of_waiting_for_the_loader(monkeypatch):
+    """A second to read each waveform, three to train on it."""
+    now, shares = [100.0], []
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(waiting, "time", clock)
+    brain, dataset = toy(), toy_data()
+    read, step = dataset.pipeline.compute_outputs, brain.compute_forward
+
+    def reading(row):
+        now[0] += 1.0
+        return read(row)
+
+    def training(batch, stage):
+        now[0] += 3.0 * len(batch.sig[0])
+        return step(batch, stage)
+
+    dataset.pipeline.compute_outputs = reading
+    brain.compute_forward = training
+    brain.on_stage_end = lambda *_: shares.append(brain.share_waiting())
+    brain.fit(brain.epochs(), brain.train_loader(dataset))
+    # The last stage also asks for a batch after the last update.
+    assert shares[:2] == pytest.approx([1 / 4, 1 / 4])
+    assert len(shares) == 3
 
 
 # CTC

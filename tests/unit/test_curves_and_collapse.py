@@ -16,6 +16,7 @@ import torch
 from speechbrain.utils.epoch_loop import EpochCounter
 from torch.utils.data import DataLoader
 
+from d2v_sb import waiting
 from d2v_sb.checkpointer import AtomicCheckpointer
 from d2v_sb.errors import UserError
 from d2v_sb.lobes import Data2VecAudio
@@ -29,11 +30,13 @@ from d2v_sb.pretraining import (
     PretrainingBrain,
     Student,
     Teacher,
+    audio as audio_module,
     brain as brain_module,
 )
 from d2v_sb.pretraining.audio import CropBatch
 from d2v_sb.pretraining.collapse import CollapsedError
 from d2v_sb.pretraining.curves import COLUMNS, Meter
+from d2v_sb.pretraining.plot import plot_curves, read_curves
 
 RATE = 16000
 D = 16
@@ -109,6 +112,31 @@ def test_a_line_that_a_kill_cut_short_is_forgotten(tmp_path, torn):
 def test_curves_that_are_not_there_are_resumed_as_none(tmp_path):
     Curves(tmp_path / "curves.csv").resume_at(100)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_an_older_version_goes_on_in_todays_columns(tmp_path):
+    """Rows under a header that lacks a column would be read one off."""
+    path = tmp_path / "curves.csv"
+    path.write_text("update,loss,audio_s_per_s,skipped,gone\n1,4.50,7,3,8\n")
+    curves = Curves(path)
+    curves.resume_at(1)
+    curves.append({"update": 2, "waiting": 0.25, "skipped": 4})
+    old, new = rows(path)
+    assert (old["loss"], old["waiting"], old["skipped"]) == ("4.50", "", "3")
+    assert (new["loss"], new["waiting"], new["skipped"]) == ("", "0.25", "4")
+    columns = read_curves(path)
+    assert columns["waiting"] == pytest.approx([math.nan, 0.25], nan_ok=True)
+
+
+def test_runs_with_and_without_a_column_are_drawn_together(tmp_path):
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_text("update,loss\n1,4.5\n2,4.0\n")
+    new.write_text("update,loss,waiting\n1,4.5,0.5\n2,4.0,0.25\n")
+    picture, title = tmp_path / "a.svg", "<!-- share of the time waiting"
+    plot_curves({"old": old, "new": new}, picture)
+    assert title in picture.read_text()
+    plot_curves({"old": old}, picture)
+    assert title not in picture.read_text()
 
 
 def test_without_tensorboard_the_extra_that_brings_it_is_named(
@@ -402,7 +430,7 @@ def test_a_gradient_that_is_not_finite_names_the_whole_update(tmp_path, caplog):
     assert "clip0a" in named[0] and "clip1b" in named[1]
 
 
-# Rolling back
+# Its audio
 
 
 @pytest.fixture
@@ -416,6 +444,37 @@ def audio(tmp_path):
         lines.append(f"{i},1.0,{path}")
     (tmp_path / "a.csv").write_text("\n".join(lines))
     return CropDataset(tmp_path / "a.csv")
+
+
+def test_each_interval_says_how_long_it_waited_for_audio(
+    tmp_path, audio, monkeypatch, caplog
+):
+    """Before the second update a batch takes three times as long as a step."""
+    now, read = [100.0], audio_module.read_crop
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(waiting, "time", clock)
+    brain = make_brain(tmp_path, 3, validate_interval_updates=3)
+    forward = brain.compute_forward
+
+    def slow_read(*crop):
+        now[0] += 1.5 * (brain.optimizer_step == 1)  # two crops a batch
+        return read(*crop)
+
+    def slow_step(batch, stage):
+        now[0] += 1.0
+        return forward(batch, stage)
+
+    monkeypatch.setattr(audio_module, "read_crop", slow_read)
+    brain.compute_forward = slow_step
+    with caplog.at_level(logging.INFO, "d2v_sb"):
+        brain.fit(brain.epochs(), brain.train_loader(audio))
+    shares = [row["waiting"] for row in rows(tmp_path / "curves.csv")]
+    assert shares == ["0", "0.75", "0"]
+    for said in ("waiting 75.0 %", "75 % of the last 4 s was waiting"):
+        assert said in caplog.text
+
+
+# Rolling back
 
 
 def forced(brain, monkeypatch, stds):

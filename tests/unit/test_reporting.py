@@ -60,12 +60,12 @@ class Page(HTMLParser):
         return " ".join(filter(None, self.text))
 
 
-def write_log(folder, rows=6):
+def write_log(folder, rows=6, **train):
     logger = FileTrainLogger(str(folder / "train_log.txt"))
     for n in range(1, rows + 1):
         logger.log_stats(
             {"update": n, "of": 10, "lr": 1e-3, "grad_norm": 2.0 / n},
-            {"loss": 90.0 / n, "audio_s_per_s": 50.0},
+            {"loss": 90.0 / n, "audio_s_per_s": 50.0, **train},
             {"loss": 80.0 / n, "CER": 40.0, "WER": 60.0 + abs(n - 4)},
         )
 
@@ -197,6 +197,31 @@ def test_pretraining_shows_what_tells_of_a_collapse(tmp_path):
     # Nothing was left out: no chart of that.
     assert page.tags.count("svg") == 4
     assert "Updates left out" not in page.words
+
+
+WAITING = "Share of the time that the loader was waited for"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "update,loss\n1,4.5\n2,4.0\n",
+        "update,loss,waiting\n1,4.5,0.25\n2,4.0,0.5\n",
+    ],
+)
+def test_curves_with_and_without_waiting_are_read(tmp_path, text):
+    """Older versions did not measure it."""
+    write_options(tmp_path, "PretrainingBrain", encoder="base")
+    (tmp_path / "curves.csv").write_text(text)
+    shown = WAITING in Page(write_report(tmp_path)).words
+    assert shown == ("waiting" in text)
+
+
+@pytest.mark.parametrize("train", [{}, {"waiting": 0.025}])
+def test_a_train_log_with_and_without_waiting_is_read(tmp_path, train):
+    write_options(tmp_path)
+    write_log(tmp_path, 2, **train)
+    assert (WAITING in Page(write_report(tmp_path)).words) == bool(train)
 
 
 def predictions(right):
