@@ -198,13 +198,17 @@ class UpdateBrain(sb.Brain):
         )
 
     def _loader(self, dataset, batch_sampler, collate_fn=PaddedBatch):
+        num_workers = self.hparams.num_workers
         return TimedLoader(
             dataset,
             waiting=self.waiting,
             batch_sampler=batch_sampler,
-            num_workers=self.hparams.num_workers,
+            num_workers=num_workers,
             collate_fn=collate_fn,
             pin_memory=self.device_type == "cuda",
+            # SpeechBrain iterates anew after each validation, and a worker
+            # takes the longer to start the more memory this process has.
+            persistent_workers=num_workers > 0,
         )
 
     def _wrap_distributed(self):

@@ -304,6 +304,20 @@ def test_audio_per_second_is_true_audio_of_all_processes(monkeypatch):
     assert brain.audio_per_second() == 0
 
 
+def test_workers_stay_over_validations():
+    brain = toy(num_workers=2, number_of_updates=6)
+    loader, iterators = brain.train_loader(toy_data()), []
+    on_stage_end = brain.on_stage_end
+
+    def ended(*args):
+        iterators.append(loader._speechbrain_iterator)
+        on_stage_end(*args)
+
+    brain.on_stage_end = ended
+    brain.fit(brain.epochs(), loader)
+    assert len(iterators) == 3 and len(set(map(id, iterators))) == 1
+
+
 def test_a_stage_knows_its_share_of_waiting_for_the_loader(monkeypatch):
     """A second to read each waveform, three to train on it."""
     now, shares = [100.0], []
