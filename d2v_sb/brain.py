@@ -71,7 +71,7 @@ class UpdateBrain(sb.Brain):
         self.skipped_steps = 0  # in a row
         self.total_skipped = 0  # since the start or a resumption
         self.grad_norm = torch.tensor(math.nan)  # until the first step
-        self.waiting = Waiting(self.hparams.num_workers)
+        self.waiting = Waiting()
         self.restart_clock()
 
     def plan_update(self):
@@ -198,17 +198,16 @@ class UpdateBrain(sb.Brain):
         )
 
     def _loader(self, dataset, batch_sampler, collate_fn=PaddedBatch):
-        num_workers = self.hparams.num_workers
         return TimedLoader(
             dataset,
             waiting=self.waiting,
             batch_sampler=batch_sampler,
-            num_workers=num_workers,
+            num_workers=self.hparams.num_workers,
             collate_fn=collate_fn,
             pin_memory=self.device_type == "cuda",
             # SpeechBrain iterates anew after each validation, and a worker
             # takes the longer to start the more memory this process has.
-            persistent_workers=num_workers > 0,
+            persistent_workers=self.hparams.num_workers > 0,
         )
 
     def _wrap_distributed(self):

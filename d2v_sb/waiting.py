@@ -26,14 +26,9 @@ class Waiting:
     for it, and none has read ahead. Its time is part of the share, which is
     what the run loses, but no reason to warn: more workers would not mend it.
 
-    Arguments
-    ---------
-    num_workers : int
-        Processes that read, for the warning.
-
     Example
     -------
-    >>> waiting = Waiting(num_workers=0)
+    >>> waiting = Waiting()
     >>> loader = TimedLoader([1, 2], waiting=waiting)
     >>> [int(batch) for batch in loader]
     [1, 2]
@@ -41,8 +36,7 @@ class Waiting:
     True
     """
 
-    def __init__(self, num_workers):
-        self.num_workers = num_workers
+    def __init__(self):
         self.warned = False
         self._of_run = 0.0
         self.restart()
@@ -91,12 +85,11 @@ class Waiting:
             self.warned = True
             logger.warning(
                 "%.0f %% of the last %.0f s was waiting for data: where cores "
-                "are free, let more processes read it (--num_workers, now %d); "
-                "put it on a faster disk; store it as FLAC or WAV of 16 kHz, "
-                "mono, which is quick to read",
+                "are free, let more processes read it (--num_workers); put it "
+                "on a faster disk; store it as FLAC or WAV of 16 kHz, mono, "
+                "which is quick to read",
                 100 * after_first,
                 elapsed,
-                self.num_workers,
             )
         return share
 

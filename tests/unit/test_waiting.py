@@ -42,7 +42,7 @@ class Slow(torch.utils.data.Dataset):
 
 def shares(clock, read, train, waiting=None):
     """The share after items were read and trained on, so many seconds each."""
-    waiting = waiting or Waiting(3)
+    waiting = waiting or Waiting()
     loader = TimedLoader(Slow(clock, read), batch_size=None, waiting=waiting)
     for index in loader:
         clock[0] += train[index]
@@ -56,7 +56,7 @@ def test_only_the_time_before_a_batch_comes_is_waiting(clock):
 
 
 def test_a_share_is_of_the_time_since_the_clock_was_started(clock):
-    waiting = Waiting(3)
+    waiting = Waiting()
     shares(clock, [1.0, 2.0], [4.0, 5.0], waiting)
     waiting.restart()
     clock[0] += 2.0
@@ -85,7 +85,7 @@ def warnings_of(caplog, *calls):
 
 
 def test_too_much_waiting_is_warned_of_once_with_the_way_out(clock, caplog):
-    waiting = Waiting(num_workers=3)
+    waiting = Waiting()
 
     def interval():
         waiting.restart()
@@ -93,19 +93,19 @@ def test_too_much_waiting_is_warned_of_once_with_the_way_out(clock, caplog):
 
     (said,) = warnings_of(caplog, interval, interval)
     assert "20 % of the last 10 s was waiting" in said
-    assert "--num_workers, now 3" in said and "FLAC" in said
+    assert "--num_workers" in said and "FLAC" in said
 
 
 @pytest.mark.parametrize("share, warned", [(0.9 * MOST, 0), (1.1 * MOST, 1)])
 def test_a_share_that_is_small_is_not_warned_of(clock, caplog, share, warned):
-    waiting = Waiting(3)
+    waiting = Waiting()
     waiting.add_next(100 * share)
     clock[0] += 100.0
     assert len(warnings_of(caplog, waiting.share)) == warned
 
 
 def test_a_moment_is_not_warned_of_until_moments_add_up(clock, caplog):
-    waiting, counts = Waiting(3), []
+    waiting, counts = Waiting(), []
     for _ in range(2):
         waiting.restart()
         waiting.add_next(0.6 * LEAST)
@@ -116,7 +116,7 @@ def test_a_moment_is_not_warned_of_until_moments_add_up(clock, caplog):
 
 def test_the_first_batch_is_no_reason_to_warn(clock, caplog):
     """Workers are started for it: more of them would take longer."""
-    waiting = Waiting(3)
+    waiting = Waiting()
     waiting.add_first(50.0)
     clock[0] += 100.0
     assert not warnings_of(caplog, waiting.share)
@@ -134,7 +134,7 @@ def test_of_several_processes_the_one_that_waits_longest_counts(
 
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
-    waiting = Waiting(3)
+    waiting = Waiting()
     waiting.add_first(1.0)
     waiting.add_next(2.0)
     clock[0] += 10.0
@@ -160,7 +160,7 @@ def loader_of(num_workers, num_batches=6):
     sampler = CropSampler([9.0, 8.0, 7.0, 99.0], 20, 10.0, 5, num_batches)
     loader = TimedLoader(
         Whose(),
-        waiting=Waiting(num_workers),
+        waiting=Waiting(),
         batch_sampler=sampler,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
