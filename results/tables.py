@@ -80,6 +80,13 @@ TABLES = (
         ("encoder", "task", "epochs", "run"),
         {"no_cache": "no cache, s", "cached": "this run, s", "ratio": "ratio"},
     ),
+    (
+        "docs/pretraining.md",
+        "loading",
+        "loading.csv",
+        ("case", "file_seconds", "workers"),
+        {"ours": "d2v_sb, s per s", "peer": "loop, s per s", "ratio": "ratio"},
+    ),
 )
 
 
