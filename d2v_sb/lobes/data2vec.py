@@ -58,8 +58,11 @@ class Data2VecAudio(Data2VecEncoder):
         so many optimiser steps (fairseq's name).
     padding : str
         "exact" or "fairseq".
-    checkpoint_activations : bool
-        Recompute blocks in the backward pass to save memory.
+    checkpoint_activations : bool or int
+        Recompute all blocks, or the first so many, in the backward pass to
+        save memory.
+    checkpoint_feature_extractor : bool
+        Recompute the conv stack too; a frozen one keeps nothing anyway.
     masking : FeatureMasking, optional
         Time and channel masking of features in training. Nothing is masked
         in front of frozen blocks.
@@ -100,13 +103,19 @@ class Data2VecAudio(Data2VecEncoder):
         freeze_finetune_updates=0,
         padding="exact",
         checkpoint_activations=False,
+        checkpoint_feature_extractor=False,
         masking=None,
         weights="student",
         **overrides,
     ):
         loaded = load_checkpoint(source, save_path).choose(weights)
         config = _override(loaded, overrides)
-        super().__init__(config, padding, checkpoint_activations)
+        super().__init__(
+            config,
+            padding,
+            checkpoint_activations,
+            checkpoint_feature_extractor,
+        )
         if loaded.encoder is not None:
             # Names and shapes were checked when it was read.
             state = {**loaded.encoder, "_extra_state": self.get_extra_state()}

@@ -47,8 +47,11 @@ class Data2VecEncoder(StrictTransfer, Freezable):
         The architecture.
     padding : str
         "exact" or "fairseq".
-    checkpoint_activations : bool
-        Recompute blocks in the backward pass to save memory.
+    checkpoint_activations : bool or int
+        Recompute all blocks, or the first so many, in the backward pass to
+        save memory.
+    checkpoint_feature_extractor : bool
+        Recompute the conv stack too; a frozen one keeps nothing anyway.
 
     Example
     -------
@@ -59,11 +62,19 @@ class Data2VecEncoder(StrictTransfer, Freezable):
     torch.Size([2, 49, 128])
     """
 
-    def __init__(self, config, padding="exact", checkpoint_activations=False):
+    def __init__(
+        self,
+        config,
+        padding="exact",
+        checkpoint_activations=False,
+        checkpoint_feature_extractor=False,
+    ):
         super().__init__()
         self.config = config
         self.feature_extractor = ConvFeatureExtractor(
-            config.conv_feature_layers, config.conv_bias
+            config.conv_feature_layers,
+            config.conv_bias,
+            checkpoint_feature_extractor,
         )
         self.projection = Projection(
             config.conv_feature_layers[-1][0],

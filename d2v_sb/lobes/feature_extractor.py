@@ -16,11 +16,14 @@ from torch import nn
 from d2v_sb.lobes.affine import Linear, add_product, affine
 from d2v_sb.lobes.layers import Fp32LayerNorm, Freezable
 from d2v_sb.lobes.packing import Packing
+from d2v_sb.lobes.recomputing import recompute
 
 NORMALISE_EPS = 1e-5  # fairseq's F.layer_norm on the waveform
-# A CPU computes so many frames at a time: what the first layers make of them
-# stays in its cache.
+# So many frames are computed at a time: on a CPU what the first layers make of
+# them stays in its cache; on a GPU they fill it, and what is not kept for a
+# backward pass takes 0.4 GB at most.
 CPU_FRAMES = 100
+GPU_FRAMES = 3000
 
 
 def num_frames(num_samples, conv_feature_layers):
@@ -204,6 +207,9 @@ class ConvFeatureExtractor(Freezable):
         The layers, first one first.
     conv_bias : bool
         Whether convolutions have a bias.
+    checkpoint_activations : bool
+        Recompute each layer in the backward pass; of each, only what goes
+        into it is kept.
 
     Example
     -------
@@ -212,8 +218,14 @@ class ConvFeatureExtractor(Freezable):
     torch.Size([2, 9, 8])
     """
 
-    def __init__(self, conv_feature_layers, conv_bias=False):
+    def __init__(
+        self,
+        conv_feature_layers,
+        conv_bias=False,
+        checkpoint_activations=False,
+    ):
         super().__init__()
+        self.checkpoint_activations = checkpoint_activations
         self.layers = nn.ModuleList()
         in_channels = 1
         for channels, kernel, stride in conv_feature_layers:
@@ -250,19 +262,30 @@ class ConvFeatureExtractor(Freezable):
         packing = Packing(strides, x.shape[1], wavs.device)
         return packing.unpack(self._frames(packing.pack(x)))[:, :T]
 
+    # As many turns as there is audio: not to be compiled as one graph.
+    @torch.compiler.disable(recursive=False)
     def _frames(self, strides):
         """A row of samples (L, S), strides S, to a frame for each (L, C)."""
         L, S = strides.shape
         row = F.pad(strides.flatten(), (0, self.field - S))
-        step = CPU_FRAMES if row.is_cpu else L
+        step = self._frames_at_a_time(row) or L
         parts = []
         for begin in range(0, L, step):
             end = min(begin + step, L)
             x = row[begin * S : (end - 1) * S + self.field, None]
+            # Layer by layer: all at once would bring back all at once, and so
+            # the peak that it was to avoid.
             for layer in self.layers:
-                x = layer(x)
+                again = self.checkpoint_activations
+                x = recompute(layer, x) if again else layer(x)
             parts.append(x)
         return torch.cat(parts)
+
+    def _frames_at_a_time(self, row):
+        if row.is_cpu:
+            return CPU_FRAMES
+        learns = torch.is_grad_enabled() and not self.frozen
+        return None if learns else GPU_FRAMES
 
 
 class Projection(Freezable):

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from d2v_sb.lobes.affine import Linear
 from d2v_sb.lobes.layers import Fp32LayerNorm, Freezable
 from d2v_sb.lobes.positional import PositionalConv
+from d2v_sb.lobes.recomputing import num_recomputed, recompute
 
 INIT_STD = 0.02  # fairseq: init_bert_params
 
@@ -171,8 +171,9 @@ class TransformerEncoder(nn.Module):
         Sizes and regularisation.
     padding : str
         "exact" or "fairseq", see ``PositionalConv``.
-    checkpoint_activations : bool
-        Recompute each block in the backward pass instead of storing it.
+    checkpoint_activations : bool or int
+        Recompute all blocks, or the first so many, in the backward pass
+        instead of storing what they computed.
 
     Example
     -------
@@ -192,7 +193,9 @@ class TransformerEncoder(nn.Module):
         )
         self.dropout = config.dropout
         self.layerdrop = config.encoder_layerdrop
-        self.checkpoint_activations = checkpoint_activations
+        self.num_recomputed = num_recomputed(
+            checkpoint_activations, config.encoder_layers
+        )
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0.0, INIT_STD)
@@ -242,9 +245,8 @@ class TransformerEncoder(nn.Module):
             if self._drops(layer):
                 x = _Attach.apply(x, *layer.parameters())
                 ffn = torch.zeros_like(x)
-            elif self.checkpoint_activations and torch.is_grad_enabled():
-                # The reentrant kind would run DDP's hooks twice.
-                x, ffn = checkpoint(layer, x, packing, use_reentrant=False)
+            elif i < self.num_recomputed:
+                x, ffn = recompute(layer, x, packing)
             else:
                 x, ffn = layer(x, packing)
             if output_all_hiddens:
