@@ -12,7 +12,8 @@ PLACE_AND_SPEED = frozenset(
     "data_folder output_folder save_folder train_log inference_folder "
     "converted_folder prepared_folder csv_folder cache_folder cache_gb skip_prep "
     "download device num_workers num_buckets gpu_batch_seconds "
-    "checkpoint_activations ckpt_interval_minutes".split()
+    "autobatch checkpoint_activations checkpoint_feature_extractor "
+    "ckpt_interval_minutes".split()
 )
 # What may change in a run that goes on: these too, what is tested, and how
 # long the run is, with what follows from that.

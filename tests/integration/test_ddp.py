@@ -23,6 +23,10 @@ TIMEOUT = 100  # seconds; far more than it takes, so that a hang is an error
 CASES = {
     "plain": {},
     "checkpointing": {"checkpoint_activations": True},
+    "checkpointing two blocks and the conv stack": {
+        "checkpoint_activations": 2,
+        "checkpoint_feature_extractor": True,
+    },
     "frozen extractor": {"freeze_feature_extractor": True},
     "frozen layers": {"freeze_layers": 1},
 }
