@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import contextlib
 import logging
 import math
 import time
@@ -14,6 +15,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.sampler import DynamicBatchSampler
 from torch.nn.parallel import DistributedDataParallel
 
+from d2v_sb.autobatch import find_batch
 from d2v_sb.errors import UserError
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.sampling import UpdateBatchSampler, plan_accumulation
@@ -28,7 +30,8 @@ class UpdateBrain(sb.Brain):
     It takes from the hparams `number_of_updates`, `batch_seconds` (of one
     update, over all processes), `gpu_batch_seconds` (what one process takes at
     a time), `validate_interval_updates`, `num_buckets`, `num_workers`, `seed`,
-    and an `lr_schedule(optimizer, update)`.
+    and an `lr_schedule(optimizer, update)`. With a true `autobatch`,
+    `gpu_batch_seconds` is searched for, see ``find_batch``.
 
     `max_grad_norm` covers all parameter groups, and 0 or less turns clipping
     off. A step whose gradient is not finite is skipped and counted. What is
@@ -112,6 +115,34 @@ class UpdateBrain(sb.Brain):
             counter.limit = max(counter.limit, counter.current + 1)
             yield next(counter)
 
+    # The largest batch that fits
+
+    least_together = 1  # utterances in a batch
+    way_to_shorten = "leave out the longest utterances"
+
+    def fit_memory(self, dataset):
+        """Where the hparams say so, takes as much at a time as fits."""
+        if not getattr(self.hparams, "autobatch", False):
+            return
+        self.hparams.gpu_batch_seconds = find_batch(self, dataset)
+        plan = self.plan_update()
+        self.micro_batch_seconds, self.grad_accumulation_factor = plan
+
+    def longest_seconds(self, dataset):
+        """Of what training hears at a time of one utterance."""
+        return max(self.training_seconds(dataset))
+
+    def trial_batch(self, dataset, count):
+        """A batch of so many times the longest utterance."""
+        durations = self.training_seconds(dataset)
+        item = dataset[durations.index(max(durations))]
+        return PaddedBatch([item] * count)
+
+    @contextlib.contextmanager
+    def all_learns(self):
+        """Within it, all learns that will ever learn in this run."""
+        yield
+
     # Data
 
     def train_loader(self, dataset):
@@ -127,6 +158,7 @@ class UpdateBrain(sb.Brain):
         SaveableDataLoader
             For ``fit``.
         """
+        self.fit_memory(dataset)
         durations = self.training_seconds(dataset)
         if max(durations) > self.micro_batch_seconds:
             logger.warning(

@@ -4,6 +4,7 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import contextlib
 import logging
 
 from torch.nn.parallel import DistributedDataParallel
@@ -36,6 +37,20 @@ class FineTuningBrain(UpdateBrain):
                 if parameters:
                     groups.append({**group, "params": parameters})
         self.optimizer.param_groups[:] = groups
+
+    @contextlib.contextmanager
+    def all_learns(self):
+        """Within it, an encoder that is frozen at first is not."""
+        encoder = self.hparams.data2vec
+        waits = encoder.frozen and not encoder.freeze
+        if waits:
+            encoder.set_num_updates(encoder.freeze_finetune_updates)
+        try:
+            yield
+        finally:
+            if waits:
+                encoder.set_num_updates(0)
+                encoder.freeze = False  # and so is frozen until its update
 
     def on_fit_start(self):
         """Says so where the encoder does not learn yet."""

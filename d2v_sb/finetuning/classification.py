@@ -9,7 +9,9 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from d2v_sb.classification_folder import export_classifier, folder_text
@@ -19,6 +21,7 @@ from d2v_sb.finetuning.base import FineTuningBrain
 from d2v_sb.finetuning.run_options import check_run_options
 from d2v_sb.manifest import write_rows
 from d2v_sb.presets import SAMPLE_RATE
+from d2v_sb.pretraining.crops import Crop
 from d2v_sb.scoring.accuracy import confusion
 from d2v_sb.scoring.predictions import (
     COLUMNS,
@@ -63,6 +66,24 @@ class ClassificationBrain(FineTuningBrain):
         """The longest that a crop of each utterance can be."""
         durations = super().training_seconds(dataset)
         return [float(self.hparams.crops.longest(d)) for d in durations]
+
+    least_together = 2  # heads may normalise over a batch
+    way_to_shorten = "shorten crops (--crop_seconds)"
+
+    def longest_seconds(self, dataset):
+        """Of a crop, those of the large margin included."""
+        stage, crops = self.hparams.large_margin_stage, [self.hparams.crops]
+        if stage is not None:
+            crops.append(stage.crops)
+        durations = np.array(super().training_seconds(dataset))
+        return max(float(c.longest(durations).max()) for c in crops)
+
+    def trial_batch(self, dataset, count):
+        """A batch of so many of the longest crop of the longest utterance."""
+        durations = super().training_seconds(dataset)
+        row = durations.index(max(durations))
+        samples = round(self.longest_seconds(dataset) * SAMPLE_RATE)
+        return PaddedBatch([dataset[Crop(row, 0, samples)]] * count)
 
     def training_batches(self, dataset):
         """Batches of crops."""

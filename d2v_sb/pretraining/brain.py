@@ -16,7 +16,7 @@ from d2v_sb.brain import UpdateBrain
 from d2v_sb.masking import sample_span_mask, seeded_generator
 from d2v_sb.presets import SAMPLE_RATE
 from d2v_sb.pretraining.audio import collate_crops
-from d2v_sb.pretraining.crops import CropSampler
+from d2v_sb.pretraining.crops import Crop, CropSampler
 from d2v_sb.pretraining.curves import Meter
 from d2v_sb.pretraining.objective import frame_cosine, mean_std, regression_loss
 from d2v_sb.pretraining.rollback import roll_back
@@ -109,6 +109,19 @@ class PretrainingBrain(UpdateBrain):
 
     # Data
 
+    way_to_shorten = "shorten crops (--max_seconds)"
+
+    def longest_seconds(self, dataset):
+        """Of a crop."""
+        return min(max(dataset.durations), self.hparams.max_seconds)
+
+    def trial_batch(self, dataset, count):
+        """A batch of so many times the longest crop."""
+        durations = list(dataset.durations)
+        row = durations.index(max(durations))
+        samples = round(self.longest_seconds(dataset) * SAMPLE_RATE)
+        return collate_crops([dataset[Crop(row, 0, samples)]] * count)
+
     def train_loader(self, dataset):
         """A loader of crops that knows its place when resumed.
 
@@ -122,6 +135,7 @@ class PretrainingBrain(UpdateBrain):
         SaveableDataLoader
             For ``fit``.
         """
+        self.fit_memory(dataset)
         self.train_sampler = CropSampler(
             dataset.durations,
             self.micro_batch_seconds,
