@@ -74,6 +74,20 @@ TABLES = (
         {"ours": "d2v-sb", "peer": "loop", "ratio": "ratio"},
     ),
     (
+        "docs/memory.md",
+        "memory",
+        "memory_fit.csv",
+        ("kind", "encoder", "task", "precision", "policy"),
+        {
+            "kept_15": "kept, MB/s",
+            "peak": "peak, MB/s",
+            "fits_24": "s in 24 GB",
+            "fits_40": "40 GB",
+            "fits_80": "80 GB",
+            "fits_141": "141 GB",
+        },
+    ),
+    (
         "docs/benchmark.md",
         "cache",
         "probing_cache.csv",
@@ -143,7 +157,7 @@ def spread(rows, name):
     """The median, and the range where there are several seeds."""
     values = sorted(float(row[name]) for row in rows)
     fine = name.startswith("min_dcf") or name == "ratio"  # of about 1
-    digits = 2 if fine else 1
+    digits = 2 if fine else 0 if name.startswith("fits_") else 1
     middle, low, high = (
         f"{value:.{digits}f}"
         for value in (median(values), values[0], values[-1])
