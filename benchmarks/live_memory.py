@@ -18,6 +18,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from d2v_sb.lobes import feature_extractor, layers
+from d2v_sb.lobes.feature_extractor import GPU_FRAMES
+
 # torch.distributed._tools.MemTracker counts alike, but wants modules and their
 # hooks, and runs the code of checkpointed blocks outside of its count.
 
@@ -75,7 +78,8 @@ def as_on_gpu():
     """Lets a CPU keep for the backward pass what a GPU's kernels keep.
 
     On a CPU dropout keeps a mask of numbers, a GPU's one of bytes; attention
-    with dropout keeps its weights (T, T), a GPU's never does.
+    with dropout keeps its weights (T, T), a GPU's never does. The conv stack is
+    cut to other pieces, and norms of half precision copy to float32.
     """
     attend = F.scaled_dot_product_attention
 
@@ -85,6 +89,8 @@ def as_on_gpu():
     # A TorchFunctionMode is off in the backward pass, where checkpointed
     # blocks run again.
     with (
+        mock.patch.object(feature_extractor, "CPU_FRAMES", GPU_FRAMES),
+        mock.patch.object(layers, "takes_mixed", lambda x: False),
         mock.patch.object(F, "dropout", _dropout),
         mock.patch.object(F, "scaled_dot_product_attention", without_dropout),
     ):

@@ -268,7 +268,7 @@ class ConvFeatureExtractor(Freezable):
         """A row of samples (L, S), strides S, to a frame for each (L, C)."""
         L, S = strides.shape
         row = F.pad(strides.flatten(), (0, self.field - S))
-        step = self._frames_at_a_time(row) or L
+        step = CPU_FRAMES if row.is_cpu else GPU_FRAMES
         parts = []
         for begin in range(0, L, step):
             end = min(begin + step, L)
@@ -280,12 +280,6 @@ class ConvFeatureExtractor(Freezable):
                 x = recompute(layer, x) if again else layer(x)
             parts.append(x)
         return torch.cat(parts)
-
-    def _frames_at_a_time(self, row):
-        if row.is_cpu:
-            return CPU_FRAMES
-        learns = torch.is_grad_enabled() and not self.frozen
-        return None if learns else GPU_FRAMES
 
 
 class Projection(Freezable):

@@ -67,12 +67,18 @@ class Fp32LayerNorm(nn.LayerNorm):
         """Normalises x (..., channels)."""
         weight, bias = self.weight, self.bias
         dtype = x.dtype
-        # torch's kernels read and write half precision and compute in float32;
-        # copies in float32 take several times as long as the norm. Only a GPU
-        # wants weights of the input's type for that.
-        if weight is not None and weight.dtype != dtype and not x.is_cpu:
+        # torch's kernels read and write half precision and compute in float32:
+        # without copies, which take several times as long as the norm.
+        mixed = weight is not None and weight.dtype != dtype
+        if mixed and not takes_mixed(x):
             x, weight, bias = x.float(), weight.float(), bias.float()
         # Autocast would make float32 of it.
         with torch.autocast(x.device.type, enabled=False):
             out = F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
         return out.to(dtype)
+
+
+def takes_mixed(x):
+    """Whether torch's norm takes weights of another type than x has: a CPU's
+    does, a GPU's does not."""
+    return x.is_cpu
