@@ -19,7 +19,7 @@ import tempfile
 import torch
 from inference import products
 from peaks import report_peaks
-from side_by_side import add_options, in_turn, report, set_up
+from side_by_side import add_options, in_turn, profile, report, set_up
 from transformers_peer import (
     DTYPES,
     PEER,
@@ -60,6 +60,7 @@ def main():
         about["difference"] = check(arguments, inputs)
         sides = ours(arguments)(), theirs(arguments)()
     found = in_turn(*sides, arguments.rounds, arguments.device)
+    profile(*sides, arguments)
     report(found, arguments, case="fine-tuning", **about)
 
 

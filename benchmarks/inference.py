@@ -18,7 +18,7 @@ import tempfile
 
 import torch
 from peaks import report_peaks
-from side_by_side import add_options, in_turn, report, set_up
+from side_by_side import add_options, in_turn, profile, report, set_up
 from transformers_peer import (
     DTYPES,
     PEER,
@@ -56,13 +56,10 @@ def main():
     about["difference"] = compare(encoder, model, inputs)
     dtype = DTYPES[arguments.precision]
     encoder, model = encoder.to(dtype), model.to(dtype)
+    sides = lambda: inputs.ours(encoder), lambda: inputs.theirs(model)
     with torch.inference_mode():
-        found = in_turn(
-            lambda: inputs.ours(encoder),
-            lambda: inputs.theirs(model),
-            arguments.rounds,
-            arguments.device,
-        )
+        found = in_turn(*sides, arguments.rounds, arguments.device)
+        profile(*sides, arguments)
     report(found, arguments, case="inference", **about)
 
 

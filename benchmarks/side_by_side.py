@@ -29,6 +29,9 @@ COLUMNS = (
 ).split()
 
 
+PROFILED = 15  # operators
+
+
 def add_options(parser):
     """Options of all scripts here.
 
@@ -42,6 +45,9 @@ def add_options(parser):
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--results", help="a CSV to which a row is added")
     parser.add_argument("--note", default="", help="what else the row says")
+    parser.add_argument(
+        "--profile", help="a file for where the time of one more round goes"
+    )
 
 
 def set_up(arguments):
@@ -104,6 +110,31 @@ def timed(call, device):
     return time.perf_counter() - begin
 
 
+def profile(ours, theirs, arguments):
+    """Writes which operators take the time of both, where asked to.
+
+    Arguments
+    ---------
+    ours, theirs : callable
+        As of ``in_turn``.
+    arguments : argparse.Namespace
+        With what ``add_options`` added.
+    """
+    if not arguments.profile:
+        return
+    device = "cpu" if arguments.device == "cpu" else "device"
+    tables = []
+    for name, call in (("d2v_sb", ours), ("peer", theirs)):
+        with torch.profiler.profile() as seen:
+            call()
+        table = seen.key_averages().table(
+            sort_by=f"self_{device}_time_total", row_limit=PROFILED
+        )
+        tables.append(f"{name}\n{table}")
+    with replacing(arguments.profile) as beside:
+        beside.write_text("\n".join(tables), encoding="utf-8")
+
+
 def report(found, arguments, **about):
     """Prints both times and, last, the ratio; adds a row where asked to.
 
@@ -158,7 +189,7 @@ def add_row(path, columns, row, *peers):
             # sys.argv[0] with its folder, whoever's that is.
             "command": shlex.join(
                 ["python", f"benchmarks/{Path(sys.argv[0]).name}"]
-                + without(sys.argv[1:], "--results", "--note")
+                + without(sys.argv[1:], "--results", "--note", "--profile")
             ),
             **{k: rounded(v) for k, v in row.items() if k in columns},
         }

@@ -14,7 +14,7 @@ Authors
 
 import torch
 
-from d2v_sb.lobes.attention import attend_inside
+from d2v_sb.lobes.attention import Ends, attend_inside
 
 
 class Packing:
@@ -47,6 +47,7 @@ class Packing:
         index = (~padding).flatten().nonzero().squeeze(1)
         self.padding_mask = padding.to(device, non_blocking=True)
         self.index = index.to(device, non_blocking=True)
+        self.ends = Ends(num_frames, device)
 
     @classmethod
     def of(cls, padding_mask):
@@ -73,4 +74,4 @@ class Packing:
     @torch.compiler.disable
     def attend(self, q, k, v, dropout=0.0):
         """Attention of each utterance to itself, (N, H, D / H) each."""
-        return attend_inside(q, k, v, self.num_frames, dropout)
+        return attend_inside(q, k, v, self.ends, dropout)

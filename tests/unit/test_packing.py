@@ -9,7 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from d2v_sb.lobes import Data2VecAudio, attention, feature_extractor
-from d2v_sb.lobes.attention import attend_inside, attend_nested, nested_works
+from d2v_sb.lobes.attention import (
+    Ends,
+    attend_inside,
+    attend_nested,
+    nested_works,
+)
 from d2v_sb.lobes.feature_extractor import ConvFeatureExtractor
 from d2v_sb.lobes.packing import Packing
 
@@ -51,7 +56,7 @@ def test_a_packing_of_a_mask_is_that_of_its_lengths():
 @pytest.mark.parametrize("attend", (attend_inside, attend_nested))
 def test_each_attends_to_itself_alone(attend):
     q, k, v = (x.requires_grad_() for x in qkv(dtype=torch.double))
-    found = attend(q, k, v, LENGTHS)
+    found = attend(q, k, v, Ends(LENGTHS))
     gradients = torch.autograd.grad(found.square().sum(), (q, k, v))
     begin = 0
     for n in LENGTHS:
@@ -64,19 +69,19 @@ def test_each_attends_to_itself_alone(attend):
                 ours[begin : begin + n], theirs[begin : begin + n]
             )
         begin += n
-    assert not torch.allclose(found, attend(q, k, v, [sum(LENGTHS)]))
+    assert not torch.allclose(found, attend(q, k, v, Ends([sum(LENGTHS)])))
 
 
 def test_attention_drops_weights_when_told_to():
     q, k, v = qkv()
-    dropped = attend_inside(q, k, v, LENGTHS, dropout=0.5)
-    assert not torch.allclose(dropped, attend_inside(q, k, v, LENGTHS))
+    dropped = attend_inside(q, k, v, Ends(LENGTHS), dropout=0.5)
+    assert not torch.allclose(dropped, attend_inside(q, k, v, Ends(LENGTHS)))
 
 
 def test_a_row_without_frames_is_left_out():
     q, k, v = qkv()
-    found = attend_inside(q, k, v, [5, 0, 1, 7, 3])
-    assert torch.equal(found, attend_inside(q, k, v, LENGTHS))
+    found = attend_inside(q, k, v, Ends([5, 0, 1, 7, 3]))
+    assert torch.equal(found, attend_inside(q, k, v, Ends(LENGTHS)))
 
 
 @pytest.fixture
@@ -91,7 +96,8 @@ def test_nested_attention_is_tried_before_it_is_trusted(
     asked_anew, monkeypatch, caplog
 ):
     kind = (torch.device("cpu"), torch.float32, 2, 4)
-    assert nested_works(*kind)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert nested_works(*kind)
     nested_works.cache_clear()
     own = attention.attend_nested
     monkeypatch.setattr(
@@ -160,3 +166,26 @@ def test_padding_costs_no_products(monkeypatch):
     )
     encoder(torch.randn(2, 16000), torch.tensor([1.0, 0.5]))
     assert seen == [(49 + 24, 128)]
+
+
+def test_other_lengths_do_not_compile_again():
+    graphs = []
+
+    def backend(module, inputs):
+        graphs.append(module)
+        return module.forward
+
+    torch.compiler.reset()
+    encoder = Data2VecAudio("tiny").eval()
+    compiled = torch.compile(encoder, backend=backend)
+    known = None
+    for number, (samples, share) in enumerate(
+        ((16000, 0.5), (14000, 0.7), (15000, 0.3), (13100, 0.9), (12100, 0.8))
+    ):
+        wavs, lens = torch.randn(2, samples), torch.tensor([1.0, share])
+        found, expected = compiled(wavs, lens), encoder(wavs, lens)
+        assert torch.allclose(found, expected, atol=1e-4)
+        # After the third it knows that lengths differ.
+        known = len(graphs) if number == 2 else known
+    assert known == len(graphs) > 0
+    torch.compiler.reset()
