@@ -74,6 +74,20 @@ TABLES = (
         {"ours": "d2v-sb", "peer": "loop", "ratio": "ratio"},
     ),
     (
+        "docs/speed.md",
+        "speed",
+        "speed.csv",
+        ("case", "encoder", "audio", "precision", "options", "peer_name"),
+        {"ours": "d2v_sb, s", "peer": "other, s", "ratio": "ratio"},
+    ),
+    (
+        "docs/speed.md",
+        "speed_memory",
+        "speed_memory.csv",
+        ("case", "encoder", "audio", "precision", "peer_name"),
+        {"ours": "d2v_sb, MB", "peer": "other, MB", "ratio": "ratio"},
+    ),
+    (
         "docs/memory.md",
         "memory",
         "memory_fit.csv",

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 SWITCH = "D2V_SB_FP32_MATMUL"  # environment: auto, torch, onednn
 TOLERANCE = 1e-4
+PLAIN = (torch.Tensor, nn.Parameter)
 
 
 def affine(x, weight, bias=None):
@@ -172,7 +173,11 @@ def onednn_works():
 
 def _by_onednn(x, weight):
     return (
-        x.is_cpu
+        # Tensors without values, quantised ones and other subclasses are
+        # torch's own.
+        type(x) in PLAIN
+        and type(weight) in PLAIN
+        and x.is_cpu
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()

@@ -17,6 +17,7 @@ from d2v_sb.lobes.attention import (
 )
 from d2v_sb.lobes.feature_extractor import ConvFeatureExtractor
 from d2v_sb.lobes.packing import Packing
+from d2v_sb.presets import EncoderConfig
 
 LENGTHS = [5, 1, 7, 3]
 LAYERS = ((8, 10, 5),) + ((8, 3, 2),) * 4 + ((8, 2, 2),) * 2
@@ -176,7 +177,15 @@ def test_other_lengths_do_not_compile_again():
         return module.forward
 
     torch.compiler.reset()
-    encoder = Data2VecAudio("tiny").eval()
+    config = EncoderConfig(
+        conv_feature_layers=((8, 10, 5), (8, 8, 64)),
+        encoder_layers=1,
+        encoder_embed_dim=32,
+        encoder_ffn_embed_dim=32,
+        encoder_attention_heads=2,
+        pos_conv_depth=1,
+    )
+    encoder = Data2VecAudio(config).eval()
     compiled = torch.compile(encoder, backend=backend)
     known = None
     for number, (samples, share) in enumerate(
