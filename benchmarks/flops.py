@@ -11,7 +11,7 @@ Authors
 from typing import NamedTuple
 
 from d2v_sb.lobes.feature_extractor import num_frames
-from d2v_sb.presets import PRESETS, SAMPLE_RATE
+from d2v_sb.presets import SAMPLE_RATE
 
 # Operations a second in bf16 that bounds are computed with: four fifths of the
 # 989e12 of an H200's data sheet, without sparsity.
@@ -54,6 +54,7 @@ def forward(config, seconds):
 
     Example
     -------
+    >>> from d2v_sb.presets import PRESETS
     >>> found = forward(PRESETS["base"], 15)
     >>> round(sum(found) / 15 / 1e9, 1)
     15.2
@@ -99,6 +100,7 @@ def of_task(task, config, seconds):
 
     Example
     -------
+    >>> from d2v_sb.presets import PRESETS
     >>> large = PRESETS["large"]
     >>> [round(of_task(task, large, 15) / 15 / 1e9) for task in TASKS]
     [39, 118, 108, 153]
@@ -133,6 +135,7 @@ def bound(task, config, seconds, flops_per_second=H200):
 
     Example
     -------
+    >>> from d2v_sb.presets import PRESETS
     >>> round(bound("pretraining", PRESETS["large"], 15), -1)
     5170.0
     """
