@@ -102,6 +102,18 @@ TABLES = (
         },
     ),
     (
+        "docs/scaling.md",
+        "throughput",
+        "throughput.csv",
+        ("task", "encoder", "precision", "device", "seconds", "batch"),
+        {
+            "rate": "s of audio per s",
+            "rate_low": "from",
+            "rate_high": "to",
+            "tflops": "TFLOP/s",
+        },
+    ),
+    (
         "docs/benchmark.md",
         "cache",
         "probing_cache.csv",
@@ -172,6 +184,7 @@ def spread(rows, name):
     values = sorted(float(row[name]) for row in rows)
     fine = name.startswith("min_dcf") or name == "ratio"  # of about 1
     digits = 2 if fine else 0 if name.startswith("fits_") else 1
+    digits = 3 if name == "tflops" else digits  # of a CPU below 0.1
     middle, low, high = (
         f"{value:.{digits}f}"
         for value in (median(values), values[0], values[-1])
