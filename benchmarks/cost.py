@@ -93,8 +93,8 @@ def read_run(path):
 
     Example
     -------
-    >>> read_run(RUNS[0]).seconds / 3600 / 24 / 365
-    48.2...
+    >>> round(read_run(RUNS[0]).seconds / 3600 / 24 / 365, 1)
+    48.2
     """
     plain = read_plain(path)
     return Run(
