@@ -90,7 +90,7 @@ def as_on_gpu():
     # blocks run again.
     with (
         mock.patch.object(feature_extractor, "CPU_FRAMES", GPU_FRAMES),
-        mock.patch.object(layers, "takes_mixed", lambda x: False),
+        mock.patch.object(layers, "takes_mixed", lambda *_: False),
         mock.patch.object(F, "dropout", _dropout),
         mock.patch.object(F, "scaled_dot_product_attention", without_dropout),
     ):

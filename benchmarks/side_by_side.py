@@ -238,9 +238,7 @@ def hardware(arguments):
     info = Path("/proc/cpuinfo")
     if info.is_file():
         lines = info.read_text(encoding="utf-8").splitlines()
-        facts = dict(
-            line.split("\t: ", 1)[::1] for line in lines if "\t: " in line
-        )
+        facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
         facts = {name.strip(): value for name, value in facts.items()}
         model = facts.get("model name", model)
         family = [facts.get("cpu family"), facts.get("model")]

@@ -186,6 +186,9 @@ def _read(path, checkpointer):
 def _smallest(seconds, brain):
     if not brain.distributed_launch:
         return seconds
-    all_of_them = torch.tensor(seconds, device=brain.device)
+    # In double: rounded, it could pass the share of an update.
+    all_of_them = torch.tensor(
+        seconds, device=brain.device, dtype=torch.float64
+    )
     torch.distributed.all_reduce(all_of_them, torch.distributed.ReduceOp.MIN)
     return float(all_of_them)

@@ -74,6 +74,11 @@ class GPUMemory:
             call()
         except torch.OutOfMemoryError:
             return None
+        except RuntimeError as error:
+            # So cuBLAS and cuDNN say that there is no memory for them.
+            if "ALLOC_FAILED" not in str(error):
+                raise
+            return None
         return torch.cuda.max_memory_allocated(self.device)
 
 

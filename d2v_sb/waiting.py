@@ -22,9 +22,10 @@ LEAST = 1.0  # seconds waited in a run; less is not worth a word
 class Waiting:
     """A clock of the time that a loop waits for batches.
 
-    The first batch after a validation always takes longer: workers are started
-    for it, and none has read ahead. Its time is part of the share, which is
-    what the run loses, but no reason to warn: more workers would not mend it.
+    The first batch after a validation always takes longer: none was read ahead,
+    and the very first time workers are started. Its time is part of the share,
+    which is what the run loses, but no reason to warn: more workers would not
+    mend it.
 
     Example
     -------

@@ -17,10 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from d2v_sb.errors import UserError
+
 logger = logging.getLogger(__name__)
 
-SWITCH = "D2V_SB_FP32_MATMUL"  # environment: auto, torch, onednn
+SWITCH = "D2V_SB_FP32_MATMUL"  # in the environment
+CHOICES = ("auto", "torch", "onednn")
 TOLERANCE = 1e-4
+KIND = {"device": "cpu", "dtype": torch.float32}
 PLAIN = (torch.Tensor, nn.Parameter)
 
 
@@ -50,7 +54,7 @@ def affine(x, weight, bias=None):
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
     flat = x.reshape(-1, x.shape[-1])
-    return _OneDNN.apply(flat, weight, bias).view(*x.shape[:-1], -1)
+    return _OneDNN.apply(flat, weight, bias).view(*x.shape[:-1], len(weight))
 
 
 def add_product(y, x, weight):
@@ -106,8 +110,15 @@ def use_onednn():
     Returns
     -------
     bool
+
+    Raises
+    ------
+    UserError
+        If it is none of these words.
     """
     wanted = os.environ.get(SWITCH, "auto")
+    if wanted not in CHOICES:
+        raise UserError(f"{SWITCH}={wanted}: it is one of {', '.join(CHOICES)}")
     if wanted == "torch" or not torch.backends.mkldnn.enabled:
         return False
     if wanted != "onednn" and not mkl_is_foreign():
@@ -141,12 +152,12 @@ def onednn_works():
     """
     if not torch.backends.mkldnn.is_available():
         return False
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     x, weight, bias = (
-        torch.randn(shape, generator=generator)
+        torch.randn(shape, generator=generator, **KIND)
         for shape in ((66, 65), (47, 65), (47,))
     )
-    grad = torch.randn(66, 47, generator=generator)
+    grad = torch.randn(66, 47, generator=generator, **KIND)
     try:
         # As they come here: every other row, transposed, windows.
         for inputs in (
@@ -180,6 +191,7 @@ def _by_onednn(x, weight):
         and x.is_cpu
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
+        and x.numel() > 0
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and use_onednn()

@@ -12,7 +12,11 @@ import torch.nn.functional as F
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 0.02  # of outputs of about 1, in half precision
+# Norm of the difference over the norm, of outputs and gradients: half precision
+# rounds by 0.005, a mask that lets utterances see each other changes all.
+TOLERANCE = 0.05
+KERNELS = (torch.float16, torch.bfloat16, torch.float32)  # others have none
+DROPOUT = 0.1
 
 
 class Ends:
@@ -65,7 +69,11 @@ def attend_inside(q, k, v, ends, dropout=0.0):
     >>> torch.allclose(y[3:], attend_inside(q[3:], q[3:], q[3:], Ends([2])))
     True
     """
-    if q.is_cuda and nested_works(q.device, q.dtype, *q.shape[1:]):
+    if (
+        q.is_cuda
+        and q.dtype in KERNELS
+        and nested_works(q.device, q.dtype, *q.shape[1:])
+    ):
         return attend_nested(q, k, v, ends, dropout)
     parts = [x.split(ends.lengths) for x in (q, k, v)]
     return torch.cat(
@@ -125,41 +133,64 @@ def nested_works(device, dtype, num_heads, width):
     -------
     bool
     """
-    ends = Ends([70, 3, 40], device)
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(3, 113, num_heads, width, generator=generator)
     try:
-        found = []
-        for attend in (attend_nested, _attend_plainly):
-            # Asked for within inference or autocast, it is to hold outside.
-            with (
-                torch.inference_mode(False),
-                torch.enable_grad(),
-                torch.autocast(device.type, enabled=False),
-            ):
-                x = frames.clone().to(device, dtype).requires_grad_()
-                y = attend(*x.unbind(0), ends)
-                y.float().square().sum().backward()
-            found.append((y.detach().float(), x.grad.float()))
-        for ours, expected in zip(*found, strict=True):
-            torch.testing.assert_close(
-                ours, expected, rtol=TOLERANCE, atol=TOLERANCE
-            )
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        found = _probe(attend_nested, device, dtype, num_heads, width)
+        expected = _probe(_attend_plainly, device, dtype, num_heads, width)
+        for name, ours, right in zip(
+            ("outputs", "gradients"), found, expected, strict=True
+        ):
+            apart = ((ours - right).norm() / right.norm()).item()
+            if not apart < TOLERANCE:
+                raise ValueError(f"its {name} differ by {apart:.2g}")
+    except torch.OutOfMemoryError:
+        raise  # says nothing about it
+    # Whatever a version of torch says that has it otherwise.
+    except Exception as error:
         logger.warning(
             "nested attention does not work here (%s); attention takes one "
             "call an utterance",
-            str(error).strip().splitlines()[0],
+            (str(error) or repr(error)).strip().splitlines()[0],
         )
         return False
     return True
 
 
-def _attend_plainly(q, k, v, ends):
+def _probe(attend, device, dtype, num_heads, width):
+    """Outputs and gradients of three utterances, in float32."""
+    ends = Ends([70, 3, 40], device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    frames = torch.randn(
+        (3, 113, num_heads, width),
+        generator=generator,
+        device="cpu",
+        dtype=torch.float32,
+    )
+    # Asked for within inference, autocast or a recomputed block, it is to hold
+    # outside, and what it keeps is not theirs.
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.autograd.graph.saved_tensors_hooks(_same, _same),
+    ):
+        x = frames.clone().to(device, dtype).requires_grad_()
+        attend(*x.unbind(0), ends, DROPOUT).sum().backward()
+        x.grad = None
+        y = attend(*x.unbind(0), ends)
+        y.float().square().sum().backward()
+    return y.detach().float(), x.grad.float()
+
+
+def _same(x):
+    return x
+
+
+def _attend_plainly(q, k, v, ends, dropout=0.0):
     """The same by its definition, for the comparison."""
     parts = []
     for own in zip(*(x.split(ends.lengths) for x in (q, k, v)), strict=True):
         q1, k1, v1 = (x.transpose(0, 1).float() for x in own)
         scores = q1 @ k1.transpose(1, 2) / q1.shape[-1] ** 0.5
-        parts.append((scores.softmax(-1) @ v1).transpose(0, 1))
+        weights = F.dropout(scores.softmax(-1), dropout)
+        parts.append((weights @ v1).transpose(0, 1))
     return torch.cat(parts).to(q.dtype)

@@ -182,7 +182,8 @@ class Data2VecAudio(Data2VecEncoder):
             out = context.last_hidden_state
         if not self.output_norm:
             return out
-        return _normalise_output(out, packing and packing.padding_mask)
+        mask = None if packing is None else packing.padding_mask
+        return _normalise_output(out, mask)
 
     # Freezing
 

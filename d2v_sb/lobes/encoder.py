@@ -135,8 +135,8 @@ class Data2VecEncoder(StrictTransfer, Freezable):
         x : torch.Tensor
             Projected frames (B, T, D), masked or not.
         padding_mask : torch.Tensor or Packing, optional
-            (B, T), True = padding. Of a mask on a GPU the lengths are waited
-            for; a ``Packing`` knows them.
+            (B, T), True = padding, at the ends of rows. Of a mask on a GPU the
+            lengths are waited for; a ``Packing`` knows them.
         output_all_hiddens : bool
             Whether to keep all L+1 states.
         top_k_ffn : int

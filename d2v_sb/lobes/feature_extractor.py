@@ -21,7 +21,7 @@ from d2v_sb.lobes.recomputing import recompute
 NORMALISE_EPS = 1e-5  # fairseq's F.layer_norm on the waveform
 # So many frames are computed at a time: on a CPU what the first layers make of
 # them stays in its cache; on a GPU they fill it, and what is not kept for a
-# backward pass takes a gigabyte at most.
+# backward pass takes about a gigabyte.
 CPU_FRAMES = 100
 GPU_FRAMES = 3000
 

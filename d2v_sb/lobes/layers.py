@@ -4,6 +4,8 @@ Authors
  * The d2v_sb developers 2026
 """
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,7 +52,7 @@ class Freezable(nn.Module):
 
 
 class Fp32LayerNorm(nn.LayerNorm):
-    """LayerNorm over the last dimension, computed in float32.
+    """LayerNorm over the last dimension, computed in float32 at least.
 
     The result has the input's type, so that half precision stays half
     precision between layers.
@@ -70,15 +72,22 @@ class Fp32LayerNorm(nn.LayerNorm):
         # torch's kernels read and write half precision and compute in float32:
         # without copies, which take several times as long as the norm.
         mixed = weight is not None and weight.dtype != dtype
-        if mixed and not takes_mixed(x):
+        if mixed and not takes_mixed(x, weight):
             x, weight, bias = x.float(), weight.float(), bias.float()
-        # Autocast would make float32 of it.
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device.type):  # it would make float32 of it
             out = F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
         return out.to(dtype)
 
 
-def takes_mixed(x):
+def takes_mixed(x, weight):
     """Whether torch's norm takes weights of another type than x has: a CPU's
-    does, a GPU's does not."""
-    return x.is_cpu
+    does in float32, a GPU's does not."""
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    return x.is_cpu and half and weight.dtype == torch.float32
+
+
+def without_autocast(kind):
+    """A context in which a kind of device computes in the types it is given."""
+    if not torch.amp.is_autocast_available(kind):  # as that of shapes alone
+        return contextlib.nullcontext()
+    return torch.autocast(kind, enabled=False)

@@ -51,12 +51,20 @@ class Packing:
 
     @classmethod
     def of(cls, padding_mask):
-        """From a mask (B, T), True = padding; what is one already, or None
-        for no padding, stays as it is. A mask on a GPU is waited for."""
+        """From a mask (B, T), True = padding, which is at the end of rows; what
+        is one already, or None for no padding, stays as it is. A mask on a GPU
+        is waited for. ``ValueError`` if padding is elsewhere, or is all."""
         if padding_mask is None or isinstance(padding_mask, cls):
             return padding_mask
-        num_frames = (~padding_mask).sum(dim=1).tolist()
-        return cls(num_frames, padding_mask.shape[1], padding_mask.device)
+        mask = padding_mask.cpu()
+        num_frames = (~mask).sum(dim=1).tolist()
+        packing = cls(num_frames, mask.shape[1], padding_mask.device)
+        if not torch.equal(packing.padding_mask.cpu(), mask) or mask.all():
+            raise ValueError(
+                "padding_mask must be True at the ends of rows alone, and not "
+                "everywhere"
+            )
+        return packing
 
     # Lengths would be compiled into the code, anew for each batch.
     @torch.compiler.disable

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from d2v_sb.errors import UserError
 from d2v_sb.lobes import (
     Data2VecAudio,
     affine as module,
@@ -163,3 +164,13 @@ def test_other_types_are_torchs(onednn, monkeypatch):
     with torch.autocast("cpu", torch.bfloat16):
         out = affine(torch.randn(3, 4), torch.randn(5, 4))
     assert out.dtype == torch.bfloat16
+
+
+def test_no_rows_are_no_error(onednn):
+    assert affine(torch.randn(0, 4), torch.randn(5, 4)).shape == (0, 5)
+
+
+def test_another_word_is_refused(monkeypatch):
+    monkeypatch.setenv(SWITCH, "mkl")
+    with pytest.raises(UserError, match="auto, torch, onednn"):
+        use_onednn()

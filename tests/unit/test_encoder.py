@@ -300,6 +300,18 @@ def test_norms_compute_in_fp32_under_autocast():
     assert (by_hand - expected).abs().max() > 10 * rounding
 
 
+@pytest.mark.parametrize("weights", (torch.float32, torch.bfloat16))
+@pytest.mark.parametrize("x", (torch.float32, torch.bfloat16, torch.double))
+def test_norms_take_any_types(weights, x):
+    norm = Fp32LayerNorm(8).to(weights)
+    assert norm(torch.randn(3, 8, dtype=x)).dtype == x
+
+
+def test_shapes_alone_pass_through_the_encoder():
+    encoder = encoder_of().to("meta").eval()
+    assert encoder(torch.rand(2, 16000, device="meta")).shape == (2, 49, 128)
+
+
 def test_autocast_changes_states_by_its_rounding_only():
     encoder = encoder_of().eval()
     expected = encoder(some_speech())

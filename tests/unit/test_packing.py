@@ -108,9 +108,29 @@ def test_nested_attention_is_tried_before_it_is_trusted(
     assert "nested attention does not work here" in caplog.text
 
 
-def test_what_nested_attention_raises_is_no_end(asked_anew, monkeypatch):
+def test_the_trial_leaves_a_recomputed_block_alone(asked_anew, monkeypatch):
+    kind = (torch.device("cpu"), torch.float32, 4, 32)
+
+    def asks(self, q, k, v, dropout=0.0):
+        assert nested_works(*kind)
+        return attend_inside(q, k, v, self.ends, dropout)
+
+    monkeypatch.setattr(Packing, "attend", asks)
+    encoder = Data2VecAudio("tiny", checkpoint_activations=True).train()
+    wavs, lens = torch.randn(2, 8000), torch.tensor([1.0, 0.6])
+    encoder(wavs, lens).square().sum().backward()
+
+
+@pytest.mark.parametrize("mask", ([[1, 0, 0]], [[0, 1, 0]], [[1, 1, 1]]))
+def test_padding_that_is_not_at_the_end_is_refused(mask):
+    with pytest.raises(ValueError, match="ends of rows"):
+        Packing.of(torch.tensor(mask, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("error", (RuntimeError, TypeError, AttributeError))
+def test_what_nested_attention_raises_is_no_end(asked_anew, monkeypatch, error):
     def fail(*_):
-        raise RuntimeError("no kernel\nmore")
+        raise error("no kernel\nmore")
 
     monkeypatch.setattr(attention, "attend_nested", fail)
     assert not nested_works(torch.device("cpu"), torch.float32, 2, 4)
