@@ -52,11 +52,13 @@ def _peak(side, arguments):
     make = side(arguments)
     if arguments.device != "cpu":
         compute = make()
+        compute()
         torch.cuda.reset_peak_memory_stats()
         compute()
         return torch.cuda.max_memory_allocated() / 1e6
     before = _status("VmRSS")
     compute = make()
+    compute()  # weights may be read from their file when they are first used
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was freed goes to the system
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
