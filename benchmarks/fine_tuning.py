@@ -19,7 +19,14 @@ import tempfile
 import torch
 from inference import products
 from peaks import report_peaks
-from side_by_side import add_options, in_turn, profile, report, set_up
+from side_by_side import (
+    add_options,
+    in_turn,
+    keep_freed_memory,
+    profile,
+    report,
+    set_up,
+)
 from transformers_peer import (
     DTYPES,
     PEER,
@@ -57,6 +64,7 @@ def main():
             about["case"] = "fine-tuning, peak memory"
             report_peaks(ours, theirs, arguments, **about)
             return
+        keep_freed_memory()
         about["difference"] = check(arguments, inputs)
         sides = ours(arguments)(), theirs(arguments)()
     found = in_turn(*sides, arguments.rounds, arguments.device)

@@ -29,11 +29,9 @@ Authors
 """
 
 import argparse
-import ctypes
 import gc
 import logging
 import multiprocessing
-import platform
 import resource
 import sys
 
@@ -46,13 +44,13 @@ from side_by_side import (
     add_row,
     hardware,
     in_turn,
+    keep_freed_memory,
     report,
     set_up,
 )
 
 from d2v_sb.errors import UserError
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 UPDATES = 2  # of which memory is the peak
 # Of loss and gradient norm, relative. fairseq's bfloat16 model computes all in
 # bfloat16, ours what autocast says.
@@ -106,19 +104,6 @@ def parse():
     parser.add_argument("--memory", action="store_true")
     add_options(parser)
     return parser.parse_args()
-
-
-def keep_freed_memory():
-    """Stops glibc from giving memory back to the system.
-
-    It does so whenever a side has freed its gradients, and what it costs to
-    get a gigabyte again depends on the other side, which was there between:
-    over a quarter of an update of Large, where alone it is 2 %.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def described(arguments, case):

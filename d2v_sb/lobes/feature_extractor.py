@@ -198,8 +198,8 @@ class ConvFeatureExtractor(Freezable):
     number of strides on; so the frames of each are what they are alone, and
     padding makes no frames:
 
-        samples  |aaaaaaaaaa|aaaaa.....|bbbbbbbbbb|bbbbbbb...|
-        frames    a          (none)     b          (none)
+        samples  [aaaaaaaaaa][aaaaa.....][bbbbbbbbbb][bbbbbbb...]
+        frames    a           (none)      b           (none)
 
     Arguments
     ---------
