@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from d2v_sb.lobes import feature_extractor, layers
+from d2v_sb.lobes import affine, feature_extractor, layers
 from d2v_sb.lobes.feature_extractor import GPU_FRAMES
 
 # torch.distributed._tools.MemTracker counts alike, but wants modules and their
@@ -89,6 +89,7 @@ def as_on_gpu():
     # A TorchFunctionMode is off in the backward pass, where checkpointed
     # blocks run again.
     with (
+        mock.patch.object(affine, "use_onednn", lambda: False),
         mock.patch.object(feature_extractor, "CPU_FRAMES", GPU_FRAMES),
         mock.patch.object(layers, "takes_mixed", lambda *_: False),
         mock.patch.object(F, "dropout", _dropout),
