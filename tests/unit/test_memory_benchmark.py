@@ -85,13 +85,12 @@ def test_tensors_without_values_give_the_bytes_of_those_with(
         memory.allocate_gradients(module)
         return memory.computed(module, 1, 2, precision)
 
-    with live.Shapes():
-        fake = cost()
-    real = cost()
-    # Without values, norms of half precision keep their statistics in it too.
-    assert fake[0] == pytest.approx(real[0], rel=2e-3)
-    # A product's copy of what is not contiguous is not seen there.
-    assert fake[1] == pytest.approx(real[1], rel=1e-2)
+    # A CPU's products through oneDNN copy, and need values.
+    with live.as_on_gpu():
+        with live.Shapes():
+            fake = cost()
+        real = cost()
+    assert tuple(fake) == tuple(real)
 
 
 def test_as_on_a_gpu_attention_keeps_no_weights(live):
